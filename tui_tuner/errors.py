@@ -1,0 +1,80 @@
+"""Every error that a person may see. A message says what is wrong with which value; a hint says what to do.
+
+Anything raised that is not a `TunerError` is a bug in tuner.
+
+TunerError
+├── RecipeError      the recipe is wrong; carries all problems at once
+├── DataError        a data file, a row, a template or a label is unusable
+├── ModelError       the model cannot be found, read or supported
+├── AdapterError     an adapter folder is unusable or does not fit the model
+├── MachineError     disk, memory, GPU or permissions stand in the way
+├── RunError         a run folder cannot be found, read or locked
+└── TrainingError    training stopped itself: NaN, out of memory, a proof that failed
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EXIT_BAD_INPUT = 2
+EXIT_TRAINING_STOPPED = 4
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+class TunerError(Exception):
+    """What is wrong (`message`, one line) and what to do about it (`hint`, may be empty)."""
+
+    exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong with one field of a recipe."""
+
+    path: str
+    """Dotted path of the field, as it is written in TOML: "adapter.rank", "data.sources[0].path"."""
+    message: str
+    """What is wrong with the value, what is allowed, and a did-you-mean where one is near."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class RecipeError(TunerError):
+    """All problems of a recipe together, so that they can be mended in one go."""
+
+    def __init__(self, problems: Sequence[Problem], source: str = "recipe") -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{source} has {count}: " + "; ".join(str(problem) for problem in self.problems))
+
+
+class DataError(TunerError):
+    """A data file, a row, a template or a label cannot be used."""
+
+
+class ModelError(TunerError):
+    """The model cannot be found, read or supported."""
+
+
+class AdapterError(TunerError):
+    """An adapter folder cannot be used, or does not fit the model."""
+
+
+class MachineError(TunerError):
+    """Disk, memory, GPU or permissions stand in the way."""
+
+
+class RunError(TunerError):
+    """A run folder cannot be found, read or locked."""
+
+
+class TrainingError(TunerError):
+    """Training stopped itself; what was saved before stays valid."""
+
+    exit_code = EXIT_TRAINING_STOPPED

@@ -1,0 +1,338 @@
+"""What a run tells the world, one typed event at a time, and the fold that adds them up.
+
+Events are the only thing that front ends see of a run: they arrive from `engine.run`, or line by line from a journal.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from tui_tuner.plan import DataFacts, RunPlan, StepSchedule
+
+MAX_CURVE_POINTS = 2000
+
+
+class Phase(StrEnum):
+    """The stations of a run, in order."""
+
+    PLANNING = "planning"
+    LABELLING = "labelling"
+    LOADING = "loading"
+    BASELINE = "baseline"
+    TRAINING = "training"
+    SAVING = "saving"
+    PROVING = "proving"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Event(BaseModel):
+    """Immutable, one JSON line each. `time` is seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+    time: float = Field(default_factory=time.time)
+
+
+class RunStarted(Event):
+    kind: Literal["run_started"] = "run_started"
+    run_id: str
+    folder: str
+    plan: RunPlan
+    versions: dict[str, str] = {}
+    process_id: int = 0
+
+
+class PhaseStarted(Event):
+    kind: Literal["phase_started"] = "phase_started"
+    phase: Phase
+    detail: str = ""
+
+
+class Progress(Event):
+    kind: Literal["progress"] = "progress"
+    phase: Phase
+    done: int
+    total: int | None = None
+
+
+class DataReady(Event):
+    """The data as it really is: exact counts, and the schedule that follows from them."""
+
+    kind: Literal["data_ready"] = "data_ready"
+    data: DataFacts
+    schedule: StepSchedule
+    data_hash: str
+    template_hash: str
+
+
+class TrainableGroup(BaseModel):
+    """Parameters that share a learning rate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    num_tensors: int
+    num_parameters: int
+    learning_rate: float
+    weight_decay: float
+
+
+class ModelReady(Event):
+    kind: Literal["model_ready"] = "model_ready"
+    groups: tuple[TrainableGroup, ...]
+    num_trainable: int
+    num_total: int
+    base_fingerprint: str
+    swaps: tuple[str, ...] = ()
+    """What was exchanged for our own modules, in words."""
+    seconds: float
+
+
+class StepFinished(Event):
+    """One optimizer step. `loss` is the mean over the step's trained tokens."""
+
+    kind: Literal["step"] = "step"
+    step: int
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    tokens: int
+    trained_tokens: int
+    seconds: float
+    epoch: float
+    memory: int | None = None
+    """Peak device memory so far, in bytes; None on a CPU."""
+
+
+class EvalFinished(Event):
+    """Mean loss over all trained tokens of the held-out rows, by the definition that training uses."""
+
+    kind: Literal["eval"] = "eval"
+    step: int
+    loss: float
+    metrics: dict[str, float] = {}
+    """"token_accuracy" always; "exact_match" (0 to 1) where the recipe asks for it."""
+    rows: int
+    trained_tokens: int
+    is_best: bool = False
+
+
+class SampleGenerated(Event):
+    kind: Literal["sample"] = "sample"
+    step: int
+    index: int
+    prompt: str
+    text: str
+    expected: str | None = None
+    stopped: bool
+    """Whether the model ended its turn by itself."""
+
+
+class CheckpointSaved(Event):
+    kind: Literal["checkpoint"] = "checkpoint"
+    step: int
+    path: str
+    loss: float | None
+    is_best: bool
+
+
+class ControlApplied(Event):
+    """A person's wish was carried out: pause, resume, stop, save, evaluate, sample, learning_rate."""
+
+    kind: Literal["control"] = "control"
+    step: int
+    action: str
+    value: float | None = None
+
+
+class WarningRaised(Event):
+    kind: Literal["warning"] = "warning"
+    message: str
+    hint: str = ""
+
+
+class ProofFinished(Event):
+    """The saved adapter, read back from disk through PEFT, against the live model and the base on held-out rows."""
+
+    kind: Literal["proof"] = "proof"
+    passed: bool
+    rows: int
+    max_difference_to_live: float
+    """Largest difference of a log-probability of a trained token, saved against live."""
+    tolerance: float
+    mean_difference_to_base: float
+    """Mean absolute difference of the same log-probabilities, saved against base."""
+    kl_to_base: float
+    loss_saved: float
+    loss_live: float
+    loss_base: float
+    tensors: int
+    adapter_hash: str
+    message: str
+
+
+class RunFinished(Event):
+    kind: Literal["run_finished"] = "run_finished"
+    outcome: Outcome
+    step: int
+    adapter: str
+    best_loss: float | None
+    best_step: int | None
+    seconds: float
+    tokens: int
+
+
+class RunFailed(Event):
+    kind: Literal["run_failed"] = "run_failed"
+    error: str
+    message: str
+    hint: str = ""
+    step: int = 0
+
+
+TrainEvent = Annotated[
+    RunStarted
+    | PhaseStarted
+    | Progress
+    | DataReady
+    | ModelReady
+    | StepFinished
+    | EvalFinished
+    | SampleGenerated
+    | CheckpointSaved
+    | ControlApplied
+    | WarningRaised
+    | ProofFinished
+    | RunFinished
+    | RunFailed,
+    Field(discriminator="kind"),
+]
+EVENT_CODEC: TypeAdapter[Any] = TypeAdapter(TrainEvent)
+
+
+def event_from_json(line: str | bytes) -> TrainEvent:
+    """Parse one journal line. Raises pydantic's ValidationError (a ValueError) for anything else."""
+    event: TrainEvent = EVENT_CODEC.validate_json(line)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of (step, value), at most `MAX_CURVE_POINTS`: when full, every second point goes and the stride doubles."""
+
+    points: tuple[tuple[int, float], ...] = ()
+    stride: int = 1
+    seen: int = 0
+
+    def with_point(self, step: int, value: float) -> "Curve":
+        if self.seen % self.stride:
+            return replace(self, seen=self.seen + 1)
+        points = (*self.points, (step, value))
+        if len(points) < MAX_CURVE_POINTS:
+            return Curve(points, self.stride, self.seen + 1)
+        return Curve(points[::2], self.stride * 2, self.seen + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """Everything a front end needs to draw a run: the fold of its events."""
+
+    run_id: str = ""
+    folder: str = ""
+    plan: RunPlan | None = None
+    data: DataFacts | None = None
+    schedule: StepSchedule | None = None
+    phase: Phase | None = None
+    progress: Progress | None = None
+    model: ModelReady | None = None
+    started: float | None = None
+    updated: float | None = None
+    last_step: StepFinished | None = None
+    tokens: int = 0
+    training_seconds: float = 0.0
+    losses: Curve = field(default_factory=Curve)
+    evals: tuple[EvalFinished, ...] = ()
+    samples: tuple[SampleGenerated, ...] = ()
+    checkpoints: tuple[CheckpointSaved, ...] = ()
+    warnings: tuple[WarningRaised, ...] = ()
+    paused: bool = False
+    proof: ProofFinished | None = None
+    finished: RunFinished | None = None
+    failed: RunFailed | None = None
+
+    @property
+    def step(self) -> int:
+        return self.last_step.step if self.last_step else 0
+
+    @property
+    def total_steps(self) -> int | None:
+        return self.schedule.total_steps if self.schedule else None
+
+    @property
+    def best_eval(self) -> EvalFinished | None:
+        return min(self.evals, key=lambda one: one.loss, default=None)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        return self.tokens / self.training_seconds if self.training_seconds > 0 else None
+
+    def after(self, event: TrainEvent) -> "RunState":  # noqa: PLR0911 - one return for each kind of event
+        state = replace(self, updated=event.time)
+        match event:
+            case RunStarted():
+                return replace(
+                    state,
+                    run_id=event.run_id,
+                    folder=event.folder,
+                    plan=event.plan,
+                    schedule=event.plan.schedule,
+                    started=self.started or event.time,
+                )
+            case PhaseStarted():
+                return replace(state, phase=event.phase, progress=None)
+            case Progress():
+                return replace(state, progress=event)
+            case DataReady():
+                return replace(state, data=event.data, schedule=event.schedule)
+            case ModelReady():
+                return replace(state, model=event)
+            case StepFinished():
+                return state._after_step(event)
+            case EvalFinished():
+                return replace(state, evals=(*self.evals, event))
+            case SampleGenerated():
+                return replace(state, samples=(*self.samples, event))
+            case CheckpointSaved():
+                return replace(state, checkpoints=(*self.checkpoints, event))
+            case ControlApplied():
+                paused = event.action == "pause" or (self.paused and event.action != "resume")
+                return replace(state, paused=paused)
+            case WarningRaised():
+                return replace(state, warnings=(*self.warnings, event))
+            case ProofFinished():
+                return replace(state, proof=event)
+            case RunFinished():
+                return replace(state, finished=event)
+            case RunFailed():
+                return replace(state, failed=event)
+            case _:
+                assert_never(event)
+
+    def _after_step(self, event: StepFinished) -> "RunState":
+        return replace(
+            self,
+            last_step=event,
+            tokens=self.tokens + event.tokens,
+            training_seconds=self.training_seconds + event.seconds,
+            losses=self.losses.with_point(event.step, event.loss),
+        )
