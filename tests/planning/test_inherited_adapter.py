@@ -1,0 +1,123 @@
+"""Adapters that PEFT itself wrote, read without torch and gone on with."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.planning.model_folders import base_model, write_raw_weights
+from tests.tiny import tiny_model
+from tui_tuner.errors import AdapterError, RecipeError
+from tui_tuner.plan import AdapterPlan
+from tui_tuner.planning.adapter_plan import plan_adapter
+from tui_tuner.planning.inherited_adapter import read_adapter
+from tui_tuner.recipe import AdapterSection
+
+
+def write_adapter(folder: Path, **settings: Any) -> dict[str, Any]:
+    """An adapter that PEFT saved; returns its base model's config."""
+    from peft import LoraConfig, get_peft_model
+
+    model = tiny_model(tie_word_embeddings=settings.get("ensure_weight_tying", False))
+    config: dict[str, Any] = model.config.to_dict()
+    targets = {"r": 4, "target_modules": "all-linear", **settings}
+    get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **targets)).save_pretrained(folder)
+    return config
+
+
+def continued(folder: Path, config: dict[str, Any], section: AdapterSection | None = None) -> AdapterPlan:
+    return plan_adapter(section or AdapterSection(), base_model(folder / "base", config), read_adapter(folder))
+
+
+SAVED_BY_PEFT: dict[str, tuple[AdapterSection, dict[str, Any]]] = {
+    "lora": (AdapterSection(rank=4), {}),
+    "dora": (AdapterSection(rank=4, variant="dora"), {"use_dora": True}),
+    "head": (AdapterSection(rank=4, modules_to_save=("lm_head",)), {"modules_to_save": ["lm_head"]}),
+    "tied": (
+        AdapterSection(rank=4, modules_to_save=("embed_tokens",)),
+        {"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True},
+    ),
+    "norms": (AdapterSection(rank=4, modules_to_save=("norm",)), {"modules_to_save": ["norm"]}),
+    "one_layer": (
+        AdapterSection(rank=4, targets=("q_proj",), layers=(1,)),
+        {"target_modules": ["q_proj"], "layers_to_transform": [1]},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAVED_BY_PEFT)
+def test_the_size_on_disk_is_what_peft_writes(case: str, tmp_path: Path) -> None:
+    section, settings = SAVED_BY_PEFT[case]
+    config = write_adapter(tmp_path, **settings)
+    plan = plan_adapter(section, base_model(tmp_path / "base", config))
+    assert plan.adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("case", SAVED_BY_PEFT)
+def test_a_continued_adapter_plans_what_made_it(case: str, tmp_path: Path) -> None:
+    section, settings = SAVED_BY_PEFT[case]
+    config = write_adapter(tmp_path, lora_alpha=32, **settings)
+    made = plan_adapter(section, base_model(tmp_path / "base", config))
+    plan = continued(tmp_path, config)
+    assert plan.continues == str(tmp_path)
+    unlike = {"continues", "modules_to_save"}
+    assert plan.model_dump(exclude=unlike) == made.model_dump(exclude=unlike)
+
+
+def test_a_recipe_that_contradicts_the_adapter_is_refused(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path)
+    with pytest.raises(RecipeError, match=r"adapter.rank: is set, but .* has 4; leave it out"):
+        continued(tmp_path, config, AdapterSection(rank=8))
+
+
+def test_an_adapter_of_another_model_names_the_tensor(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path)
+    with pytest.raises(AdapterError, match=r"does not fit the model at .*down_proj.lora_A.weight: the adapter has"):
+        continued(tmp_path, {**config, "intermediate_size": 64})
+
+
+def test_tensors_that_the_config_does_not_name_are_refused(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path, modules_to_save=["lm_head"])
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**settings, "modules_to_save": None}))
+    with pytest.raises(AdapterError, match="the model has no such tensor"):
+        continued(tmp_path, config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"peft_type": "IA3"}, "is a IA3 adapter"),
+        ({"peft_type": "LORA", "rank_pattern": {"q_proj": 8}}, "uses rank_pattern"),
+        ({"peft_type": "LORA", "bias": "all"}, "trains biases"),
+        ({"peft_type": "LORA", "r": 4}, "says rank 4, the weights have none"),
+    ],
+)
+def test_an_adapter_that_cannot_be_gone_on_with_is_refused(
+    settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    write_raw_weights(tmp_path / "adapter_model.safetensors", {}, b"")
+    with pytest.raises(AdapterError, match=message):
+        read_adapter(tmp_path)
+
+
+def test_a_truncated_adapter_is_an_error_of_the_adapter(tmp_path: Path) -> None:
+    write_adapter(tmp_path)
+    (tmp_path / "adapter_model.safetensors").write_bytes(struct.pack("<Q", 99))
+    with pytest.raises(AdapterError, match="truncated"):
+        read_adapter(tmp_path)
+
+
+def test_a_pickled_adapter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+    (tmp_path / "adapter_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(AdapterError, match="pickle"):
+        read_adapter(tmp_path)
+
+
+def test_a_missing_adapter_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="does not exist"):
+        read_adapter(tmp_path / "none")

@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.planning.model_folders import write_weights
+from tests.planning.recipes import CPU_ONLY, GIB, LLAMA_8B, facts, machine, plan, recipe
+from tui_tuner.errors import MachineError, ModelError, RecipeError
+from tui_tuner.families.llama import LLAMA
+from tui_tuner.plan import RunPlan
+from tui_tuner.planning.run_plan import fetch_weights, make_plan, refine_plan
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+def reason_of(planned: RunPlan, field: str) -> str:
+    return next(decision.reason for decision in planned.decisions if decision.field == field)
+
+
+def test_without_a_gpu_a_run_computes_in_float32_on_the_cpu(tmp_path: Path) -> None:
+    planned = plan(tmp_path)
+    assert (planned.device, planned.dtype, planned.quantization) == ("cpu", "float32", "none")
+
+
+def test_every_auto_has_a_decision_with_a_reason(tmp_path: Path) -> None:
+    planned = plan(tmp_path, 'adapter.modules_to_save=["embed_tokens", "norm"]')
+    decided = {decision.field for decision in planned.decisions}
+    asked = recipe().model_dump()
+    autos = {f"{name}.{field}" for name in asked for field, value in asked[name].items() if value == "auto"}
+    # Settled by the engine or the front ends, or said in `name`.
+    elsewhere = {
+        "model.name_mapping",
+        "training.sample_prompts",
+        "acceleration.vram",
+        "export.base_name",
+        "output.name",
+    }
+    elsewhere |= {"training.tokens_per_step"}
+    assert autos - elsewhere <= decided
+    assert all(decision.reason for decision in planned.decisions)
+
+
+def test_a_model_that_fits_stays_in_bfloat16(tmp_path: Path) -> None:
+    planned = plan(tmp_path, on=machine(80), config=LLAMA_8B)
+    assert (planned.device, planned.dtype, planned.quantization) == ("cuda", "bfloat16", "none")
+    assert planned.memory.total <= 80 * GIB
+
+
+def test_a_model_that_does_not_fit_is_held_in_4_bit(tmp_path: Path) -> None:
+    planned = plan(tmp_path, on=machine(12), config=LLAMA_8B)
+    assert planned.quantization == "nf4"
+    assert "12.0 GiB are free" in reason_of(planned, "model.quantization")
+    assert planned.memory.total <= 12 * GIB
+
+
+def test_little_memory_recomputes_layers_and_much_does_not(tmp_path: Path) -> None:
+    assert plan(tmp_path, on=machine(24), config=LLAMA_8B).recompute == "layers"
+    assert plan(tmp_path, on=machine(140), config=LLAMA_8B).recompute == "off"
+
+
+@pytest.mark.parametrize("free", [12, 24, 48, 80])
+def test_a_step_holds_16_rows_whatever_fits_at_once(free: int, tmp_path: Path) -> None:
+    schedule = plan(tmp_path, on=machine(free), config=LLAMA_8B).schedule
+    assert schedule.micro_batch_size * schedule.gradient_accumulation == 16
+
+
+def test_what_fits_nowhere_is_warned_of(tmp_path: Path) -> None:
+    planned = plan(tmp_path, on=machine(4), config=LLAMA_8B)
+    assert "probably run out of memory" in planned.warnings[0]
+
+
+def test_the_vram_budget_bounds_the_plan(tmp_path: Path) -> None:
+    planned = plan(tmp_path, "acceleration.vram=10", on=machine(80), config=LLAMA_8B)
+    assert (planned.memory.available, planned.quantization) == (10 * GIB, "nf4")
+
+
+def test_an_old_gpu_computes_in_float32(tmp_path: Path) -> None:
+    assert plan(tmp_path, on=machine(16, (7, 5))).dtype == "float32"
+
+
+def test_cuda_without_a_gpu_is_an_error_of_the_machine(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no NVIDIA GPU is visible"):
+        plan(tmp_path, "acceleration.device=cuda")
+
+
+def test_problems_of_recipe_machine_and_model_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan(tmp_path, "optimizer.name=adamw_8bit", 'adapter.targets=["nope"]')
+    assert [problem.path for problem in caught.value.problems] == ["optimizer.name", "adapter.targets"]
+
+
+def test_full_fine_tuning_cannot_be_4_bit(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"model\.quantization"):
+        plan(tmp_path, "adapter.method=full", "model.quantization=nf4", on=machine(80))
+
+
+def test_a_module_in_4_bit_cannot_be_trained_in_full(tmp_path: Path) -> None:
+    overrides = ('adapter.targets=["q_proj"]', 'adapter.modules_to_save=["o_proj"]', "model.quantization=nf4")
+    with pytest.raises(RecipeError, match="which nf4 holds in 4 bit"):
+        plan(tmp_path, *overrides, on=machine(80))
+
+
+def test_embeddings_learn_at_a_tenth(tmp_path: Path) -> None:
+    rates = plan(tmp_path, 'adapter.modules_to_save=["embed_tokens"]').learning_rates
+    assert [rates.adapter, rates.embedding, rates.norm] == pytest.approx([2e-4, 2e-5, 2e-4])
+
+
+def test_asked_values_are_kept_without_a_decision(tmp_path: Path) -> None:
+    overrides = ("training.micro_batch_size=3", "training.gradient_accumulation=5", "acceleration.recompute=layers")
+    planned = plan(tmp_path, *overrides)
+    schedule = planned.schedule
+    assert (schedule.micro_batch_size, schedule.gradient_accumulation, planned.recompute) == (3, 5, "layers")
+    assert not any(decision.field == "training.micro_batch_size" for decision in planned.decisions)
+
+
+def test_tokens_per_step_are_met_by_accumulation(tmp_path: Path) -> None:
+    schedule = plan(tmp_path, "training.tokens_per_step=20000", "training.micro_batch_size=4").schedule
+    assert schedule.gradient_accumulation == 25
+
+
+def test_exact_data_change_the_steps_and_nothing_of_the_model(tmp_path: Path) -> None:
+    planned = plan(tmp_path)
+    refined = refine_plan(planned, facts(800, is_exact=True, num_cut=80))
+    assert refined.schedule.total_steps == planned.schedule.total_steps // 2
+    assert (refined.model, refined.adapter, refined.device) == (planned.model, planned.adapter, planned.device)
+    assert {one.field for one in refined.decisions} == {one.field for one in planned.decisions}
+    assert "80 of 800 rows are longer than 1024 tokens" in refined.warnings[0]
+
+
+def test_a_generic_model_runs_without_kernels_and_says_so(tmp_path: Path) -> None:
+    write_weights(tmp_path / "model.safetensors", {"model.layers.0.up.weight": (8, 64)})
+    odd = {**LLAMA.tiny, "model_type": "odd", "architectures": ["OddForCausalLM"]}
+    planned = plan(tmp_path, config=odd)
+    assert planned.kernels == "off"
+    assert "unaccelerated" in reason_of(planned, "acceleration.kernels")
+
+
+def test_weights_that_are_not_there_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="has no weight files"):
+        fetch_weights(plan(tmp_path))
+
+
+def test_a_real_model_and_real_rows_are_planned() -> None:
+    if not DATA.is_dir():
+        pytest.skip("needs ../shared/data")
+    asked = recipe(f"model.source={DATA / 'models/stories260K_hf'}").model_dump(mode="json", exclude_defaults=True)
+    asked["data"] = {"sources": [{"path": str(DATA / "datasets/gsm8k/train.jsonl")}]}
+    planned = make_plan(type(recipe()).model_validate_json(json.dumps(asked)), CPU_ONLY)
+    assert (planned.model.num_parameters, planned.data.num_rows) == (260_032, 7273)
+    assert planned.model.unknowns == ()

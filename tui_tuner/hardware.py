@@ -1,0 +1,125 @@
+"""The machine: GPUs by NVML, processors and memory. Never initialises CUDA, and a missing driver is no error."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MEMINFO = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU that a run may use."""
+
+    index: int
+    """Number among the visible GPUs: CUDA's own numbering."""
+    name: str
+    total_bytes: int
+    free_bytes: int
+    compute_capability: tuple[int, int]
+    driver: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What this process may use."""
+
+    gpus: tuple[Gpu, ...]
+    cpu_count: int
+    ram_bytes: int
+    ram_free_bytes: int
+    """Memory that can be had without swapping; 0 where the system does not say."""
+
+
+def probe_hardware() -> Hardware:
+    """Look at the machine now."""
+    memory = read_memory(MEMINFO)
+    return Hardware(gpus=_gpus(), cpu_count=_cpu_count(), ram_bytes=memory[0], ram_free_bytes=memory[1])
+
+
+def read_memory(meminfo: Path) -> tuple[int, int]:
+    """Total and available bytes from a /proc/meminfo; 0 where it does not say."""
+    if not meminfo.exists():
+        return 0, 0
+    fields = {}
+    for line in meminfo.read_text().splitlines():
+        name, _, rest = line.partition(":")
+        fields[name] = int(rest.split()[0]) * 1024 if rest.split() else 0
+    return fields.get("MemTotal", 0), fields.get("MemAvailable", 0)
+
+
+def visible_indices(count: int, uuids: list[str], setting: str | None) -> tuple[int, ...]:
+    """NVML's numbers of the GPUs that CUDA_VISIBLE_DEVICES leaves visible, in CUDA's order.
+
+    As CUDA reads it: numbers or (beginnings of) UUIDs; the first entry that names no GPU ends the list.
+    """
+    if setting is None:
+        return tuple(range(count))
+    chosen: list[int] = []
+    for entry in setting.split(","):
+        index = _index_of(entry.strip(), count, uuids)
+        if index is None or index in chosen:
+            break
+        chosen.append(index)
+    return tuple(chosen)
+
+
+def _index_of(entry: str, count: int, uuids: list[str]) -> int | None:
+    if entry.isdigit():
+        return int(entry) if int(entry) < count else None
+    matches = [index for index, uuid in enumerate(uuids) if entry and uuid.startswith(entry)]
+    return matches[0] if len(matches) == 1 else None
+
+
+def _cpu_count() -> int:
+    """Processors this process may run on, which a container may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        return _visible_gpus(pynvml)
+    except pynvml.NVMLError:
+        # A driver that starts but does not answer, after an update without a restart say, runs no CUDA either.
+        return ()
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _visible_gpus(nvml: Any) -> tuple[Gpu, ...]:
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    uuids = [str(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    visible = visible_indices(len(handles), uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    driver = str(nvml.nvmlSystemGetDriverVersion())
+    return tuple(_gpu(nvml, handles[nvml_index], index, driver) for index, nvml_index in enumerate(visible))
+
+
+def _gpu(nvml: Any, handle: Any, index: int, driver: str) -> Gpu:
+    total, free = _gpu_memory(nvml, handle)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(
+        index=index,
+        name=str(nvml.nvmlDeviceGetName(handle)),
+        total_bytes=total,
+        free_bytes=free,
+        compute_capability=(int(major), int(minor)),
+        driver=driver,
+    )
+
+
+def _gpu_memory(nvml: Any, handle: Any) -> tuple[int, int]:
+    """Total and free bytes; the machine's own where GPU and processor share one memory."""
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    except nvml.NVMLError_NotSupported:
+        return read_memory(MEMINFO)
+    return int(memory.total), int(memory.free)

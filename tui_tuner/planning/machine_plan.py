@@ -1,0 +1,152 @@
+"""Where a run computes and how its base is held: device, type, quantisation, kernels."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tui_tuner.errors import MachineError, Problem
+from tui_tuner.hardware import Gpu, Hardware
+from tui_tuner.plan import AdapterPlan, Decision, ModelFacts
+from tui_tuner.planning.memory import GIB, MemorySettings, estimate_memory
+from tui_tuner.recipe import Recipe
+
+BFLOAT16_CAPABILITY = (8, 0)
+SMALLEST_LENGTH = 512
+"""Length of the one sequence that must fit beside 16-bit weights before 4 bit is chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineChoice:
+    """Device and types of a run."""
+
+    device: Literal["cpu", "cuda"]
+    dtype: Literal["bfloat16", "float32"]
+    quantization: Literal["none", "nf4"]
+    kernels: Literal["on", "off"]
+    available: int | None
+    """Bytes that the run may use on its device; None where that could not be read."""
+
+
+def choose_machine(
+    recipe: Recipe, hardware: Hardware, model: ModelFacts, adapter: AdapterPlan
+) -> tuple[MachineChoice, tuple[Decision, ...]]:
+    """Device, compute type, quantisation and kernels, each with its reason where the recipe left it open.
+
+    Raises:
+        MachineError: the recipe asks for a GPU and there is none.
+    """
+    device, device_reason = _device(recipe, hardware)
+    gpu = hardware.gpus[0] if device == "cuda" else None
+    available = _available(recipe, hardware, gpu)
+    dtype, dtype_reason = _dtype(recipe, gpu)
+    open_choice = MachineChoice(device=device, dtype=dtype, quantization="none", kernels="on", available=available)
+    quantization, quantization_reason = _quantization(recipe, model, adapter, open_choice)
+    kernels, kernels_reason = _kernels(recipe, model)
+    found = (
+        ("acceleration.device", recipe.acceleration.device, device, device_reason),
+        ("model.dtype", recipe.model.dtype, dtype, dtype_reason),
+        ("model.quantization", recipe.model.quantization, quantization, quantization_reason),
+        ("acceleration.kernels", recipe.acceleration.kernels, kernels, kernels_reason),
+    )
+    decisions = tuple(
+        Decision(field=field, value=value, reason=reason) for field, asked, value, reason in found if asked == "auto"
+    )
+    choice = MachineChoice(device=device, dtype=dtype, quantization=quantization, kernels=kernels, available=available)
+    return choice, decisions
+
+
+def machine_problems(recipe: Recipe, hardware: Hardware, model: ModelFacts) -> list[Problem]:
+    """What of the recipe cannot be on this machine with this model."""
+    problems = []
+    on_cpu = recipe.acceleration.device == "cpu" or not hardware.gpus
+    if on_cpu and recipe.optimizer.name != "adamw":
+        message = f'is "{recipe.optimizer.name}", which needs a GPU; on a CPU use "adamw"'
+        problems.append(Problem(path="optimizer.name", message=message))
+    if recipe.adapter.method == "full" and (recipe.model.quantization == "nf4" or model.stored_quantization):
+        message = (
+            'holds the base in 4 bit, which method = "full" cannot train; use "none" and 16-bit weights, or "lora"'
+        )
+        problems.append(Problem(path="model.quantization", message=message))
+    elif recipe.model.quantization == "none" and model.stored_quantization:
+        message = f'is "none", but {model.source} is stored as {model.stored_quantization}; name its 16-bit original'
+        problems.append(Problem(path="model.quantization", message=message))
+    return problems
+
+
+def quantised_module_problems(adapter: AdapterPlan, choice: MachineChoice) -> list[Problem]:
+    """Linear modules that are to be trained in full but are held in 4 bit."""
+    whole = [module.path for module in adapter.saved_modules if module.group == "other"]
+    if choice.quantization != "nf4" or not whole:
+        return []
+    message = f'trains {whole[0]} in full, which nf4 holds in 4 bit; leave it out or set model.quantization = "none"'
+    return [Problem(path="adapter.modules_to_save", message=message)]
+
+
+def _device(recipe: Recipe, hardware: Hardware) -> tuple[Literal["cpu", "cuda"], str]:
+    asked = recipe.acceleration.device
+    if asked == "cuda" and not hardware.gpus:
+        raise MachineError(
+            'acceleration.device is "cuda", but no NVIDIA GPU is visible here.',
+            "Run `tuner doctor` to see why, or leave the device on auto.",
+        )
+    if asked == "cpu" or not hardware.gpus:
+        return "cpu", f"no NVIDIA GPU is visible; {hardware.cpu_count} processors are"
+    gpu = hardware.gpus[0]
+    return "cuda", f"{gpu.name}, {gpu.free_bytes / GIB:.1f} of {gpu.total_bytes / GIB:.1f} GiB free"
+
+
+def _available(recipe: Recipe, hardware: Hardware, gpu: Gpu | None) -> int | None:
+    if gpu is None:
+        return hardware.ram_free_bytes or None
+    budget = recipe.acceleration.vram
+    return gpu.free_bytes if budget == "auto" else min(gpu.free_bytes, int(budget * GIB))
+
+
+def _dtype(recipe: Recipe, gpu: Gpu | None) -> tuple[Literal["bfloat16", "float32"], str]:
+    if recipe.model.dtype != "auto":
+        return recipe.model.dtype, "as asked"
+    if gpu is None:
+        return "float32", "processors compute float32 faster and more exactly"
+    if gpu.compute_capability < BFLOAT16_CAPABILITY:
+        return "float32", f"{gpu.name} cannot compute in bfloat16"
+    return "bfloat16", "half the memory of float32 with the same range"
+
+
+def _quantization(
+    recipe: Recipe, model: ModelFacts, adapter: AdapterPlan, machine: MachineChoice
+) -> tuple[Literal["none", "nf4"], str]:
+    if recipe.model.quantization != "auto":
+        return recipe.model.quantization, "as asked"
+    if model.stored_quantization is not None:
+        return "nf4", "the weight files are 4-bit already"
+    if adapter.method == "full":
+        return "none", "full fine-tuning trains every weight, and 4-bit weights cannot be trained"
+    if machine.device == "cpu":
+        return "none", "on a CPU 4 bit only costs time"
+    needed = _smallest(recipe, model, adapter, machine)
+    if machine.available is None or needed <= machine.available:
+        return "none", f"the base fits in {machine.dtype}: at least {needed / GIB:.1f} GiB are needed"
+    return "nf4", f"{machine.dtype} would need {needed / GIB:.1f} GiB, {machine.available / GIB:.1f} GiB are free"
+
+
+def _smallest(recipe: Recipe, model: ModelFacts, adapter: AdapterPlan, machine: MachineChoice) -> int:
+    asked = recipe.data.max_length
+    settings = MemorySettings(
+        device=machine.device,
+        dtype=machine.dtype,
+        quantization="none",
+        recompute="layers",
+        optimizer=recipe.optimizer.name,
+        micro_batch_size=1,
+        length=SMALLEST_LENGTH if asked == "auto" else asked,
+        chunked_loss=model.is_accelerated,
+        available=None,
+    )
+    return estimate_memory(model, adapter, settings).total
+
+
+def _kernels(recipe: Recipe, model: ModelFacts) -> tuple[Literal["on", "off"], str]:
+    if recipe.acceleration.kernels == "off":
+        return "off", "as asked"
+    if not model.is_accelerated:
+        return "off", f"{model.model_type} is no known family: it runs its own code, unaccelerated"
+    return "on", f"the modules of family {model.family} are known"

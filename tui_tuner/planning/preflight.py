@@ -1,0 +1,52 @@
+"""Whether a run can write what it will want to write, asked before anything is loaded."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from tui_tuner.errors import MachineError
+from tui_tuner.plan import RunPlan
+from tui_tuner.planning.memory import GIB
+
+KEPT_BESIDE = 1
+"""The best checkpoint is kept beside the last ones."""
+JOURNAL_BYTES = 64_000_000
+"""Events, log, tokenizer and reports."""
+
+
+def bytes_needed(plan: RunPlan) -> int:
+    """Disk that a run takes at most: checkpoints with optimizer states, one being written, and the final adapter."""
+    checkpoints = plan.recipe.training.keep_checkpoints + KEPT_BESIDE + 1
+    checkpoint = plan.adapter.adapter_bytes + plan.memory.optimizer
+    return checkpoints * checkpoint + plan.adapter.adapter_bytes + JOURNAL_BYTES
+
+
+def check_output(plan: RunPlan) -> None:
+    """Ask for a plan's runs folder. Raises as `check_folder` does."""
+    check_folder(Path(plan.recipe.output.folder).expanduser(), bytes_needed(plan))
+
+
+def check_folder(folder: Path, needed: int) -> None:
+    """Try the runs folder, or the nearest folder above it that exists. Leaves nothing behind.
+
+    Raises:
+        MachineError: it is no folder, cannot be written to, or its disk has less than `needed` bytes free.
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise MachineError(
+            f"The runs folder cannot be {folder}: {existing} is a file.", "Set output.folder to a folder."
+        )
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise MachineError(
+            f"The runs folder {folder} cannot be written to: {error.strerror}.", "Set output.folder to one of your own."
+        ) from error
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise MachineError(
+            f"The disk of {existing} has {free / GIB:.1f} GiB free, the run needs up to {needed / GIB:.1f} GiB.",
+            "Free some space, set output.folder to another disk, or lower training.keep_checkpoints.",
+        )

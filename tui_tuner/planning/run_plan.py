@@ -1,0 +1,144 @@
+"""From a recipe to a plan: every "auto" becomes a value with a reason. Loads nothing and writes nothing."""
+
+from pathlib import Path
+
+from tui_tuner.errors import ModelError, Problem, RecipeError
+from tui_tuner.hardware import Hardware
+from tui_tuner.plan import AdapterPlan, DataFacts, Decision, ModelFacts, NameDecision, RunPlan
+from tui_tuner.planning.adapter_plan import adapter_decisions, plan_adapter
+from tui_tuner.planning.batch_plan import choose_batch
+from tui_tuner.planning.hub_fetch import Fetch, fetch_from_hub, fetch_model
+from tui_tuner.planning.inherited_adapter import read_adapter
+from tui_tuner.planning.machine_plan import (
+    MachineChoice,
+    choose_machine,
+    machine_problems,
+    quantised_module_problems,
+)
+from tui_tuner.planning.model_facts import BaseModel, model_folder, read_base_model
+from tui_tuner.planning.model_source import LocatedModel, locate_model
+from tui_tuner.planning.schedule import make_schedule
+from tui_tuner.planning.settled_values import (
+    data_decisions,
+    data_warnings,
+    learning_rates,
+    rate_decisions,
+    schedule_decisions,
+)
+from tui_tuner.recipe import Recipe
+
+
+def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
+    """Resolve a recipe on this machine. Lengths come from a sample of the rows: see `refine_plan`.
+
+    Raises:
+        RecipeError: with everything that is wrong between recipe, model and machine.
+        ModelError, DataError, AdapterError, MachineError: what the recipe names cannot be used.
+    """
+    from tui_tuner.data.dataset import survey_data
+
+    located = locate_model(recipe.model)
+    base = read_base_model(located, recipe.model)
+    adapter, machine, decisions = _plan_model(recipe, hardware, base)
+    data = survey_data(recipe, located.folder, base.facts.context_length)
+    return _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
+
+
+def plan_for_data(recipe: Recipe, hardware: Hardware, base: BaseModel, name: NameDecision, data: DataFacts) -> RunPlan:
+    """The plan of a recipe whose model and data are known already. Raises as `make_plan` does."""
+    adapter, machine, decisions = _plan_model(recipe, hardware, base)
+    return _assemble(recipe, name, base.facts, adapter, machine, data, decisions)
+
+
+def fetch_weights(plan: RunPlan, fetch: Fetch = fetch_from_hub) -> RunPlan:
+    """The plan with the model's weights on this machine, fetched from the hub if they were not, and checked.
+
+    Raises:
+        ModelError: they cannot be fetched, or are not what config.json promises.
+    """
+    if plan.model.weight_files:
+        return plan
+    if plan.model.revision is not None:
+        fetch_model(plan.name.loads, plan.model.revision, fetch)
+    folder = model_folder(plan.model)
+    located = LocatedModel(name=plan.name, folder=folder, revision=plan.model.revision, is_hub=True, is_complete=True)
+    facts = read_base_model(located, plan.recipe.model).facts
+    if not facts.weight_files:
+        raise ModelError(f"{facts.source} has no weight files.", "Put its .safetensors files into the folder.")
+    return plan.model_copy(update={"model": facts})
+
+
+def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
+    """The same plan over the exact data: what the model and the machine decided stays, batches and steps follow."""
+    machine = MachineChoice(
+        device=plan.device,
+        dtype=plan.dtype,
+        quantization=plan.quantization,
+        kernels=plan.kernels,
+        available=plan.memory.available,
+    )
+    kept = tuple(decision for decision in plan.decisions if decision.field.startswith(("model.", "adapter")))
+    kept += tuple(one for one in plan.decisions if one.field in ("acceleration.device", "acceleration.kernels"))
+    return _assemble(plan.recipe, plan.name, plan.model, plan.adapter, machine, data, kept)
+
+
+def _plan_model(
+    recipe: Recipe, hardware: Hardware, base: BaseModel
+) -> tuple[AdapterPlan, MachineChoice, tuple[Decision, ...]]:
+    """What does not depend on the data. All problems of the recipe are raised together."""
+    problems = machine_problems(recipe, hardware, base.facts)
+    try:
+        adapter = _adapter(recipe, base)
+    except RecipeError as error:
+        raise RecipeError([*problems, *error.problems]) from error
+    machine, machine_decisions = choose_machine(recipe, hardware, base.facts, adapter)
+    problems += quantised_module_problems(adapter, machine)
+    if problems:
+        raise RecipeError(problems)
+    return adapter, machine, (*machine_decisions, *adapter_decisions(adapter, recipe.adapter))
+
+
+def _adapter(recipe: Recipe, base: BaseModel) -> AdapterPlan:
+    if recipe.model.adapter is None:
+        return plan_adapter(recipe.adapter, base)
+    if recipe.adapter.method == "full":
+        message = 'is "full", but model.adapter names an adapter to go on training; keep one'
+        raise RecipeError([Problem(path="adapter.method", message=message)])
+    return plan_adapter(recipe.adapter, base, read_adapter(Path(recipe.model.adapter).expanduser()))
+
+
+def _assemble(
+    recipe: Recipe,
+    name: NameDecision,
+    model: ModelFacts,
+    adapter: AdapterPlan,
+    machine: MachineChoice,
+    data: DataFacts,
+    decisions: tuple[Decision, ...],
+) -> RunPlan:
+    batch = choose_batch(recipe, model, adapter, machine, data)
+    schedule = make_schedule(recipe, data, batch.micro_batch_size, batch.gradient_accumulation)
+    rates = learning_rates(recipe, adapter)
+    return RunPlan(
+        recipe=recipe,
+        name=name,
+        model=model,
+        adapter=adapter,
+        data=data,
+        memory=batch.memory,
+        schedule=schedule,
+        learning_rates=rates,
+        device=machine.device,
+        dtype=machine.dtype,
+        quantization=machine.quantization,
+        recompute=batch.recompute,
+        kernels=machine.kernels,
+        decisions=(
+            *decisions,
+            *data_decisions(recipe, data),
+            *batch.decisions,
+            *schedule_decisions(recipe, data, schedule),
+            *rate_decisions(recipe, adapter, rates),
+        ),
+        warnings=(*batch.warnings, *data_warnings(data, schedule)),
+    )
