@@ -1,0 +1,97 @@
+"""The rows of a data set on their way from file to labels: raw, converted, or refused. Pure values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RowRef:
+    """Where a row stands, so that a person can open it."""
+
+    path: str
+    line: int
+    """Line from 1 in files of lines (the first line of the row); number of the row from 1 elsewhere."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """A row as its file has it: an object with named fields."""
+
+    ref: RowRef
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A row that cannot be used, and why."""
+
+    ref: RowRef
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.ref}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn. Fields that a row does not have are None, and are then not shown to the template."""
+
+    role: str
+    content: str | None
+    reasoning_content: str | None = None
+    thinking: str | None = None
+    tool_calls: tuple[Mapping[str, object], ...] | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether role and content are all there is."""
+        return self.content is not None and len(self.as_fields()) == 2
+
+    def as_fields(self) -> dict[str, object]:
+        """The message as chat templates take it."""
+        fields: dict[str, object] = {"role": self.role, "content": self.content}
+        extras = {
+            "reasoning_content": self.reasoning_content,
+            "thinking": self.thinking,
+            "tool_calls": None if self.tool_calls is None else [dict(call) for call in self.tool_calls],
+            "name": self.name,
+            "tool_call_id": self.tool_call_id,
+        }
+        return fields | {key: value for key, value in extras.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """Turns to be rendered by a chat template."""
+
+    ref: RowRef
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, object], ...] | None = None
+    """Schemas of the tools that the assistant may call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDocument:
+    """Plain text, trained from its first to its last token."""
+
+    ref: RowRef
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencePair:
+    """A better and a worse answer to the same prompt."""
+
+    ref: RowRef
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+
+
+Sample = Conversation | TextDocument | PreferencePair
+"""What a usable row becomes."""

@@ -1,0 +1,102 @@
+"""How many characters behind an assistant's reply close its turn: up to and including the end-of-turn token."""
+
+import re
+from dataclasses import dataclass
+
+from tui_tuner.data.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEndings:
+    """The tokens of one tokenizer that may close a turn."""
+
+    unsplit: re.Pattern[str]
+    """Any token that is never split: what stands right behind a reply and is one of these closes the turn."""
+    stops: frozenset[str]
+    """Tokens at which generation ends."""
+
+    def after_reply(self, after: str, after_as_last: str) -> int:
+        """Length of the ending in `after`, the text that follows a reply.
+
+        `after_as_last` is what follows when the conversation ends with this reply. What both share belongs to the
+        turn, what only `after` has may be the head of the next turn.
+        """
+        shared = _shared(after, after_as_last)
+        token = self.unsplit.search(shared)
+        if token is not None:
+            return self._first_stop(token, shared)
+        return self._only_here(after, after_as_last) or len(shared.rstrip())
+
+    def after_calls(self, after: str, after_as_last: str) -> int:
+        """Like `after_reply`, where tool calls, which have special tokens of their own, stand before the ending."""
+        shared = _shared(after, after_as_last)
+        run: list[re.Match[str]] = []
+        rest = shared.rstrip()
+        for token in reversed(list(self.unsplit.finditer(shared))):
+            if token.end() != len(rest):
+                break
+            run.append(token)
+            rest = shared[: token.start()].rstrip()
+        if not run:
+            return len(shared.rstrip())
+        # Some templates put an end-of-text token behind the end-of-turn token, which is the one that is generated.
+        return next((token.end() for token in reversed(run) if token[0] in self.stops), run[0].end())
+
+    def without_stop(self, text: str) -> str:
+        """The text without the stop token at its end."""
+        return next((text.removesuffix(stop) for stop in self.stops if text.endswith(stop)), text)
+
+    def _first_stop(self, token: re.Match[str], text: str) -> int:
+        """End of the first stop token among those that follow each other at once; of the first token without one.
+
+        Cohere closes the reply and then the turn, each with a token of its own.
+        """
+        following: re.Match[str] | None = token
+        while following is not None:
+            if following[0] in self.stops:
+                return following.end()
+            following = self.unsplit.match(text, following.end())
+        return token.end()
+
+    def _only_here(self, after: str, after_as_last: str) -> int:
+        """A token right behind the reply that is not there, or is another one, when the reply comes last.
+
+        It closes the turn if generation stops at it (GLM ends a turn with the head of the next one), or if it is
+        followed at once by the head of the next turn (gpt-oss closes its last turn with a token of its own).
+        """
+        token = self.unsplit.match(after, len(after) - len(after.lstrip()))
+        if token is None:
+            return 0
+        is_replaced = self.unsplit.match(after_as_last.lstrip()) and self.unsplit.match(after, token.end())
+        return token.end() if token[0] in self.stops or is_replaced else 0
+
+
+def turn_endings(tokenizer: TextTokenizer) -> TurnEndings:
+    """The endings that a tokenizer knows."""
+    stops = {token for token, number in tokenizer.added_tokens.items() if number in tokenizer.stop_ids}
+    stops |= {token for token, number in tokenizer.special_tokens.items() if number in tokenizer.stop_ids}
+    tokens = sorted({*tokenizer.added_tokens, *tokenizer.special_tokens}, key=len, reverse=True)
+    # Runs of spaces and line ends are added tokens too in some vocabularies; they close nothing.
+    choices = "|".join(re.escape(token) for token in tokens if token.strip())
+    return TurnEndings(unsplit=re.compile(choices or r"(?!)"), stops=frozenset(stops))
+
+
+def shared_prefix(one: str, other: str) -> str:
+    """The longest text that both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return one[:low]
+
+
+def _shared(after: str, after_as_last: str) -> str:
+    """What both begin with; where that is cut inside a word or marker, only up to the last space or line end."""
+    shared = shared_prefix(after, after_as_last)
+    if shared in (after, after_as_last):
+        return shared
+    last_space = max(shared.rfind(space) for space in " \n\t")
+    return shared[: last_space + 1]
