@@ -1,0 +1,161 @@
+"""An adapter folder in PEFT's layout: config, tensors, tokenizer, chat template and the ledger of what was trained."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tui_tuner.engine.adapters import TrainedSet
+from tui_tuner.engine.files import file_hash
+from tui_tuner.errors import AdapterError
+from tui_tuner.plan import AdapterPlan, RunPlan
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+MANIFEST = "manifest.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where an adapter comes from; written beside it."""
+
+    base_fingerprint: str
+    data_hash: str
+    template_hash: str
+    template_text: str
+    tokenizer_folder: Path
+    end_of_turn_ids: tuple[int, ...]
+    versions: dict[str, str]
+
+
+def save_adapter(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance) -> None:
+    """Write everything that a later load needs into an existing, empty folder."""
+    tensors = {name: one.parameter.detach().to("cpu", copy=True) for one in trained.tensors for name in one.saved_names}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    lora_config(plan).save_pretrained(str(folder))
+    for name in TOKENIZER_FILES:
+        source = provenance.tokenizer_folder / name
+        if source.is_file():
+            shutil.copyfile(source, folder / name)
+    (folder / "chat_template.jinja").write_text(provenance.template_text, encoding="utf-8")
+    manifest = _manifest(folder, trained, plan, provenance)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def load_adapter(folder: Path, trained: TrainedSet) -> None:
+    """Fill a model's opened tensors from an adapter folder; every tensor must be matched, both ways.
+
+    Raises:
+        AdapterError: tensors are missing, left over, of another shape, or not finite.
+    """
+    try:
+        stored = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise AdapterError(f"{folder / WEIGHTS} cannot be read: {error}.") from error
+    wanted = {name: one.parameter for one in trained.tensors for name in one.saved_names}
+    missing, extra = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
+    if missing or extra:
+        raise AdapterError(
+            f"{folder} does not fit the model: {_some(missing)} missing, {_some(extra)} left over.",
+            "It was made for another base model or another set of target modules.",
+        )
+    for name, parameter in wanted.items():
+        _fill(parameter, stored[name], name, folder)
+
+
+def lora_config(plan: RunPlan) -> Any:
+    """PEFT's own description of the adapter, so that PEFT, and all that build on it, load it."""
+    adapter = plan.adapter
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base_name(plan),
+        revision=plan.model.revision,
+        r=adapter.rank,
+        lora_alpha=_whole(adapter.alpha),
+        lora_dropout=adapter.dropout,
+        target_modules=sorted(adapter.target_names),
+        layers_to_transform=list(adapter.layers) if adapter.layers is not None else None,
+        modules_to_save=list(adapter.modules_to_save) or None,
+        use_rslora=adapter.use_rslora,
+        use_dora=adapter.use_dora,
+        ensure_weight_tying=trains_tied_weights(adapter),
+        inference_mode=True,
+    )
+
+
+def trains_tied_weights(adapter: AdapterPlan) -> bool:
+    """Whether the embeddings and the head are one trained matrix."""
+    return any(module.is_tied for module in adapter.saved_modules)
+
+
+def base_name(plan: RunPlan) -> str:
+    """What the adapter names as its base: a hub id, or the absolute path of a folder."""
+    wanted = plan.recipe.export.base_name
+    if wanted != "auto":
+        return wanted
+    source = Path(plan.model.source)
+    return str(source.resolve()) if source.is_dir() else plan.model.source
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if number == int(number) else number
+
+
+def _manifest(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance) -> dict[str, Any]:
+    return {
+        "format": MANIFEST_VERSION,
+        "base": {
+            "source": plan.model.source,
+            "revision": plan.model.revision,
+            "fingerprint": provenance.base_fingerprint,
+            "quantization": plan.quantization,
+            "dtype": plan.dtype,
+        },
+        "adapter": plan.adapter.model_dump(mode="json", exclude={"targets"}),
+        "num_trainable": trained.num_parameters,
+        "tensors": [
+            {
+                "name": one.name,
+                "saved_names": list(one.saved_names),
+                "shape": list(one.parameter.shape),
+                "dtype": str(one.parameter.dtype).removeprefix("torch."),
+                "group": one.group,
+            }
+            for one in trained.tensors
+        ],
+        "learning_rates": plan.learning_rates.model_dump(),
+        "data_hash": provenance.data_hash,
+        "template_hash": provenance.template_hash,
+        "end_of_turn_ids": list(provenance.end_of_turn_ids),
+        "versions": provenance.versions,
+        "files": {path.name: file_hash(path) for path in sorted(folder.iterdir())},
+    }
+
+
+def _fill(parameter: torch.nn.Parameter, stored: Tensor, name: str, folder: Path) -> None:
+    if stored.shape != parameter.shape:
+        raise AdapterError(
+            f"{folder}: {name} has shape {list(stored.shape)}, the model needs {list(parameter.shape)}.",
+            "The adapter was made for another base model or rank.",
+        )
+    if not torch.isfinite(stored).all():
+        raise AdapterError(
+            f"{folder}: {name} holds NaN or infinite values.", "The adapter is damaged; use another one."
+        )
+    with torch.no_grad():
+        parameter.copy_(stored)
+
+
+def _some(names: list[str]) -> str:
+    if not names:
+        return "nothing"
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

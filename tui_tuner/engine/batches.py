@@ -1,0 +1,124 @@
+"""From labelled examples to the tensors of one optimizer step. Which rows form step N is a pure function of the plan.
+
+Shapes: B sequences of a micro-batch, T tokens of the longest of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tui_tuner.data.labels import LabelledExample
+from tui_tuner.data.packing import pack
+from tui_tuner.data.splits import epoch_order, shuffled_bins
+from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL
+from tui_tuner.plan import RunPlan
+
+Sequence_ = tuple[int, ...]
+"""One row of a micro-batch: the indices of the examples in it; more than one where rows are packed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """What one forward pass sees."""
+
+    input_ids_BT: Tensor
+    labels_BT: Tensor
+    """Already shifted: position t holds the token that position t must predict, or -100."""
+    position_ids_BT: Tensor
+    """Restart at 0 with each document of a packed sequence; that keeps attention inside documents."""
+    num_tokens: int
+    """Tokens without padding."""
+    examples: Sequence_
+
+    def to(self, device: torch.device) -> "MicroBatch":
+        return replace(
+            self,
+            input_ids_BT=self.input_ids_BT.to(device, non_blocking=True),
+            labels_BT=self.labels_BT.to(device, non_blocking=True),
+            position_ids_BT=self.position_ids_BT.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepBatch:
+    """The micro-batches of one optimizer step; the loss is normalised by all their trained tokens together."""
+
+    micro_batches: tuple[MicroBatch, ...]
+    epoch: float
+    """Passes over the data when this step is done."""
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(one.num_tokens for one in self.micro_batches)
+
+    @property
+    def num_trained(self) -> int:
+        return sum(int((one.labels_BT != IGNORED_LABEL).sum()) for one in self.micro_batches)
+
+    @property
+    def examples(self) -> Sequence_:
+        return tuple(index for one in self.micro_batches for index in one.examples)
+
+
+def step_batches(examples: Sequence[LabelledExample], plan: RunPlan) -> Iterator[StepBatch]:
+    """Batches for `plan.schedule.total_steps` steps, epoch after epoch; the last step of an epoch may be smaller."""
+    schedule = plan.schedule
+    per_step = schedule.micro_batch_size * schedule.gradient_accumulation
+    for epoch in range(schedule.total_steps):  # An epoch has at least one step.
+        sequences = epoch_sequences(examples, plan, epoch)
+        for start in range(0, len(sequences), per_step):
+            taken = sequences[start : start + per_step]
+            micro = tuple(
+                collate(examples, taken[first : first + schedule.micro_batch_size])
+                for first in range(0, len(taken), schedule.micro_batch_size)
+            )
+            yield StepBatch(micro, epoch + min(1.0, (start + per_step) / len(sequences)))
+
+
+def epoch_sequences(examples: Sequence[LabelledExample], plan: RunPlan, epoch: int) -> tuple[Sequence_, ...]:
+    """The sequences of one epoch in order: one example each, or packed bins."""
+    data = plan.recipe.data
+    weights = [source.weight for source in data.sources]
+    order = epoch_order(examples, weights, data.seed, epoch, data.shuffle)
+    if not plan.data.packing:
+        return tuple((index,) for index in order)
+    bins = pack([examples[index].num_tokens for index in order], plan.data.max_length)
+    sequences = [tuple(order[place] for place in members) for members in bins]
+    return shuffled_bins(sequences, data.seed, epoch, data.shuffle)
+
+
+def collate(examples: Sequence[LabelledExample], sequences: Sequence[Sequence_]) -> MicroBatch:
+    """Lay documents end to end within each sequence, and pad sequences on the right to the longest."""
+    lengths = [sum(examples[index].num_tokens for index in members) for members in sequences]
+    shape = (len(sequences), max(lengths))
+    input_ids, labels = np.zeros(shape, np.int64), np.full(shape, IGNORED_LABEL, np.int64)
+    positions = np.tile(np.arange(shape[1]), (shape[0], 1))
+    for row, members in enumerate(sequences):
+        start = 0
+        for index in members:
+            document = examples[index]
+            end = start + document.num_tokens
+            input_ids[row, start:end] = document.input_ids
+            # The last token of a document predicts nothing, so no label crosses into the next one.
+            labels[row, start : end - 1] = document.labels[1:]
+            positions[row, start:end] = np.arange(end - start)
+            start = end
+        if len(members) > 1:
+            positions[row, start:] = np.arange(shape[1] - start)
+    return MicroBatch(
+        torch.from_numpy(input_ids),
+        torch.from_numpy(labels),
+        torch.from_numpy(positions),
+        sum(lengths),
+        tuple(index for members in sequences for index in members),
+    )
+
+
+def evaluation_batches(examples: Sequence[LabelledExample], micro_batch_size: int) -> Iterator[MicroBatch]:
+    """Held-out rows ordered by length so that little is padding."""
+    by_length = sorted(range(len(examples)), key=lambda index: examples[index].num_tokens)
+    for start in range(0, len(by_length), micro_batch_size):
+        yield collate(examples, [(index,) for index in by_length[start : start + micro_batch_size]])

@@ -1,0 +1,144 @@
+"""Chat with a base model, or with the base and a tuned adapter side by side. Loads through PEFT, as any user would."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from tui_tuner.data.chat import ChosenTemplate, choose_template, render_prompt
+from tui_tuner.data.rows import Message
+from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
+from tui_tuner.engine.adapter_files import CONFIG, MANIFEST
+from tui_tuner.engine.generation import stream_tokens
+from tui_tuner.engine.loading import first_line, load_module
+from tui_tuner.errors import AdapterError, RunError
+from tui_tuner.journal import find_run
+from tui_tuner.planning.model_source import locate_model
+from tui_tuner.recipe import ModelSection
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A loaded model that answers, with its adapter or without."""
+
+    module: Any
+    tokenizer: TextTokenizer
+    template: ChosenTemplate
+    stop_ids: tuple[int, ...]
+    has_adapter: bool
+    description: str
+
+    def reply(
+        self, messages: Sequence[dict[str, str]], *, tuned: bool, max_tokens: int, temperature: float, seed: int = 0
+    ) -> Iterator[str]:
+        """Stream the answer to a conversation that ends with a user's turn, as pieces of text.
+
+        Args:
+            tuned: answer with the adapter; without one this changes nothing.
+            temperature: 0 is greedy.
+        """
+        turns = [Message(role=message["role"], content=message["content"]) for message in messages]
+        prompt = render_prompt(self.template, self.tokenizer, turns)
+        torch.manual_seed(seed)
+        written: list[int] = []
+        shown = ""
+        with self._answering_as(tuned):
+            for token in stream_tokens(self.module, prompt, self.stop_ids, max_tokens, temperature):
+                written.append(token)
+                text = self.tokenizer.decode(written, skip_special_tokens=True)
+                if not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                    yield text[len(shown) :]
+                    shown = text
+
+    def _answering_as(self, tuned: bool) -> AbstractContextManager[Any]:
+        return self.module.disable_adapter() if self.has_adapter and not tuned else nullcontext()
+
+
+def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> Chat:
+    """Load what `source` names: a run, a folder with an adapter, or a model (folder, cached name or hub id).
+
+    Raises:
+        RunError: a run of that name has no adapter yet.
+        AdapterError, ModelError: the adapter or its base cannot be loaded.
+    """
+    adapter = _adapter_folder(source, Path(runs_folder))
+    base_name, quantization = _base_of(adapter) if adapter else (source, "none")
+    located = locate_model(ModelSection(source=base_name, name_mapping="off"))
+    if located.folder is None:
+        raise AdapterError(f"The base model {base_name} is not on this machine.", "Connect to the network once.")
+    on_gpu = torch.cuda.is_available() if device == "auto" else device == "cuda"
+    dtype = torch.bfloat16 if on_gpu else torch.float32
+    module = load_module(
+        located.folder,
+        torch.device("cuda" if on_gpu else "cpu"),
+        dtype,
+        nf4_compute=dtype if quantization == "nf4" else None,
+        remote_code=False,
+    )
+    if adapter is not None:
+        module = _with_adapter(module, adapter)
+    has_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()
+    tokenizer = load_text_tokenizer(adapter if adapter is not None and has_tokenizer else located.folder)
+    return Chat(
+        module=module.eval(),
+        tokenizer=tokenizer,
+        template=choose_template("auto", tokenizer),
+        stop_ids=_stop_ids(tokenizer, adapter, located.folder),
+        has_adapter=adapter is not None,
+        description=f"{base_name} with {adapter}" if adapter else base_name,
+    )
+
+
+def _adapter_folder(source: str, runs_folder: Path) -> Path | None:
+    """The adapter that is meant; None where the source is a model of its own."""
+    folder = Path(source).expanduser()
+    if (folder / CONFIG).is_file():
+        return folder
+    if (folder / "config.json").is_file():
+        return None
+    try:
+        run = find_run(source, runs_folder)
+    except RunError:
+        if folder.exists() or "/" not in source:
+            raise
+        return None  # A name with a slash that is no run is a hub id.
+    if (run / "adapter" / CONFIG).is_file():
+        return run / "adapter"
+    raise RunError(f"Run {run.name} has no adapter yet.", "Let it finish, or name one of its checkpoints.")
+
+
+def _base_of(adapter: Path) -> tuple[str, str]:
+    """The base model's name, and how it was held in training."""
+    try:
+        config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+        manifest = json.loads((adapter / MANIFEST).read_text(encoding="utf-8")) if _has_manifest(adapter) else {}
+        return str(config["base_model_name_or_path"]), str(manifest.get("base", {}).get("quantization", "none"))
+    except (ValueError, KeyError) as error:
+        raise AdapterError(f"{adapter / CONFIG} cannot be read: {first_line(error)}.") from error
+
+
+def _has_manifest(adapter: Path) -> bool:
+    return (adapter / MANIFEST).is_file()
+
+
+def _with_adapter(module: Any, adapter: Path) -> Any:
+    try:
+        return PeftModel.from_pretrained(module, str(adapter))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise AdapterError(
+            f"{adapter} could not be put on its base model: {first_line(error)}.",
+            "It was made for another model, or the base has changed.",
+        ) from error
+
+
+def _stop_ids(tokenizer: TextTokenizer, adapter: Path | None, base_folder: Path) -> tuple[int, ...]:
+    """The tokens that ended trained turns where the adapter tells them, and those of the base's own generation."""
+    stop_ids = [*tokenizer.stop_ids, *load_text_tokenizer(base_folder).stop_ids]
+    if adapter is not None and _has_manifest(adapter):
+        stop_ids += json.loads((adapter / MANIFEST).read_text(encoding="utf-8")).get("end_of_turn_ids", [])
+    return tuple(dict.fromkeys(stop_ids))

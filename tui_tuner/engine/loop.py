@@ -1,0 +1,168 @@
+"""The training loop: one optimizer step after another, with the wishes of a person obeyed in between."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from tui_tuner.controls import Controls
+from tui_tuner.data.dataset import LabelledData
+from tui_tuner.engine.adapters import TrainedSet
+from tui_tuner.engine.batches import MicroBatch, StepBatch, collate, step_batches
+from tui_tuner.engine.held_out import HeldOut
+from tui_tuner.engine.model import TrainingModel
+from tui_tuner.engine.optimizers import GroupedOptimizer
+from tui_tuner.engine.results import ResultWriter
+from tui_tuner.errors import MachineError, TrainingError
+from tui_tuner.events import ControlApplied, EvalFinished, StepFinished, TrainEvent
+from tui_tuner.plan import RunPlan
+from tui_tuner.planning.schedule import learning_rate_factor
+
+PAUSE_POLL_SECONDS = 0.2
+MAX_NAMED_ROWS = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingLoop:
+    """Everything that one run trains with, and where it stands."""
+
+    plan: RunPlan
+    model: TrainingModel
+    trained: TrainedSet
+    data: LabelledData
+    optimizer: GroupedOptimizer
+    held_out: HeldOut
+    results: ResultWriter
+    controls: Controls
+    step: int = 0
+    learning_rate_scale: float = 1.0
+    last_eval: EvalFinished | None = None
+    last_saved: int = 0
+    wishes: set[str] = field(default_factory=set)
+
+    def train(self) -> Iterator[TrainEvent]:
+        """Run to the last step, or to the step after which a stop was asked for.
+
+        Raises:
+            TrainingError: a loss or a gradient is not finite; the weights are those of the step before.
+            MachineError: out of memory.
+        """
+        self.model.module.train()
+        batches = step_batches(self.data.train, self.plan)
+        while self.step < self.plan.schedule.total_steps:
+            yield from self._obey()
+            if self.controls.is_stopping:
+                break
+            yield self._take_step(batches)
+            yield from self._look()
+
+    def _take_step(self, batches: Iterator[StepBatch]) -> StepFinished:
+        started = time.perf_counter()
+        batch = next(batches)
+        trained_tokens = batch.num_trained
+        try:
+            loss = self._accumulate(batch, trained_tokens)
+            grad_norm = self.optimizer.clip()
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory() from error
+        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+            raise self._not_finite(batch, loss, grad_norm)
+        factor = learning_rate_factor(self.step + 1, self.plan.schedule) * self.learning_rate_scale
+        self.optimizer.step(factor)
+        self.step += 1
+        return StepFinished(
+            step=self.step,
+            loss=loss,
+            grad_norm=grad_norm,
+            learning_rate=self.optimizer.groups[0].learning_rate * factor,
+            tokens=batch.num_tokens,
+            trained_tokens=trained_tokens,
+            seconds=time.perf_counter() - started,
+            epoch=batch.epoch,
+            memory=torch.cuda.max_memory_allocated(self.model.device) if self.model.device.type == "cuda" else None,
+        )
+
+    def _accumulate(self, batch: StepBatch, trained_tokens: int) -> float:
+        """Gradients of the mean loss over all trained tokens of the step, however it is cut into micro-batches."""
+        total = torch.zeros((), device=self.model.device)
+        for micro_batch in batch.micro_batches:
+            loss = self.model.loss(micro_batch.to(self.model.device)).loss / trained_tokens
+            loss.backward()
+            total += loss.detach()
+        return float(total)
+
+    def _obey(self) -> Iterator[TrainEvent]:
+        """Carry out what was asked for since the last step; while paused, wait for the next wish."""
+        is_paused = False
+        while True:
+            for request in self.controls.poll():
+                if request.action == "learning_rate" and request.value is not None:
+                    self.learning_rate_scale = request.value
+                is_paused = request.action == "pause" or (is_paused and request.action != "resume")
+                self.wishes.add(request.action)
+                yield ControlApplied(step=self.step, action=request.action, value=request.value)
+            yield from self._look()
+            if not is_paused or self.controls.is_stopping:
+                return
+            self.controls.wait(PAUSE_POLL_SECONDS)
+
+    def _look(self) -> Iterator[TrainEvent]:
+        """Evaluate, sample and save where the schedule or a person says so."""
+        schedule = self.plan.schedule
+        is_last = self.step == schedule.total_steps
+        is_due = self.step > 0 and (is_last or self.step % schedule.evaluate_every == 0)
+        has_new_step = self.last_eval is None or self.last_eval.step != self.step
+        if self.held_out.examples and (("evaluate" in self.wishes) or (is_due and has_new_step)):
+            yield from self.evaluate(with_samples=is_due or "sample" in self.wishes, with_exact_match=is_last)
+        elif "sample" in self.wishes:
+            yield from self.held_out.samples(self.step)
+        is_save_due = self.step > self.last_saved and (is_last or self.step % schedule.save_every == 0)
+        if "save" in self.wishes or is_save_due:
+            yield self.save()
+        self.wishes.clear()
+
+    def evaluate(self, *, with_samples: bool, with_exact_match: bool = False) -> Iterator[TrainEvent]:
+        """Measure the held-out rows and, where asked, answer the sample prompts."""
+        self.last_eval = self.held_out.evaluate(self.step, with_exact_match=with_exact_match)
+        yield self.last_eval
+        if with_samples:
+            yield from self.held_out.samples(self.step)
+
+    def save(self) -> TrainEvent:
+        measured = self.last_eval is not None and self.last_eval.step == self.step
+        self.last_saved = self.step
+        return self.results.save_checkpoint(self.step, self.last_eval.loss if self.last_eval and measured else None)
+
+    def _not_finite(self, batch: StepBatch, loss: float, grad_norm: float) -> TrainingError:
+        """Name the rows that do it, each tried alone."""
+        refs = [str(self.data.train[index].ref) for index in batch.examples if not self._is_finite(index)]
+        where = (
+            f"rows {', '.join(refs[:MAX_NAMED_ROWS])}" if refs else f"no single row; {len(batch.examples)} in the step"
+        )
+        return TrainingError(
+            f"Step {self.step + 1}: loss is {loss}, grad norm is {grad_norm} ({where}).",
+            "The weights are those of the step before. Lower optimizer.learning_rate, or look at these rows.",
+        )
+
+    def _is_finite(self, index: int) -> bool:
+        alone = collate(self.data.train, [(index,)]).to(self.model.device)
+        return math.isfinite(float(self._loss_alone(alone)))
+
+    @torch.no_grad()
+    def _loss_alone(self, batch: MicroBatch) -> torch.Tensor:
+        return self.model.loss(batch).loss
+
+    def _out_of_memory(self) -> MachineError:
+        schedule = self.plan.schedule
+        advice = (
+            f"Set training.micro_batch_size = {schedule.micro_batch_size // 2}."
+            if schedule.micro_batch_size > 1
+            else 'Set acceleration.recompute = "layers", a smaller data.max_length or model.quantization = "nf4".'
+        )
+        return MachineError(
+            f"Step {self.step + 1} does not fit the GPU's memory; the plan expected "
+            f"{self.plan.memory.total / 2**30:.1f} GiB.",
+            advice,
+        )

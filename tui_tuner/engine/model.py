@@ -1,0 +1,55 @@
+"""The base model on its device, and its one forward pass that training, evaluation and proof all share."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tui_tuner.engine.batches import MicroBatch
+from tui_tuner.kernels.linear_cross_entropy import (
+    IGNORED_LABEL,
+    HeadOptions,
+    LossSum,
+    cross_entropy_of_logits,
+    linear_cross_entropy,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingModel:
+    """A Hugging Face causal language model, and how its loss is computed."""
+
+    module: nn.Module
+    device: torch.device
+    compute_dtype: torch.dtype
+    head: HeadOptions | None
+    """Options of the fused head; None takes the loss from the logits that the model itself gives."""
+    uses_autocast: bool
+    """Full fine-tuning holds float32 weights and computes in the compute type."""
+
+    def loss(self, batch: MicroBatch) -> LossSum:
+        """Summed loss over the batch's trained tokens; never builds the logits of the whole batch if `head` is set."""
+        labels_N = batch.labels_BT.flatten()
+        with self.autocast():
+            if self.head is None:
+                return self._loss_from_logits(batch, labels_N)
+            decoder = self.module.get_decoder()  # type: ignore[operator]
+            hidden_BTD = decoder(
+                input_ids=batch.input_ids_BT, position_ids=batch.position_ids_BT, use_cache=False
+            ).last_hidden_state
+            weight_VD = self.module.get_output_embeddings().weight  # type: ignore[operator]
+            return linear_cross_entropy(hidden_BTD.flatten(0, 1), weight_VD, labels_N, self.head)
+
+    def _loss_from_logits(self, batch: MicroBatch, labels_N: Tensor) -> LossSum:
+        logits_BTV = self.module(
+            input_ids=batch.input_ids_BT, position_ids=batch.position_ids_BT, use_cache=False
+        ).logits
+        kept = labels_N != IGNORED_LABEL
+        return cross_entropy_of_logits(logits_BTV.flatten(0, 1)[kept], labels_N[kept], HeadOptions())
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which this model computes; does nothing unless all of it is trained in bfloat16."""
+        if not self.uses_autocast or self.compute_dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.compute_dtype)
