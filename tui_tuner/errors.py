@@ -50,6 +50,7 @@ class RecipeError(TunerError):
 
     def __init__(self, problems: Sequence[Problem], source: str = "recipe") -> None:
         self.problems = tuple(problems)
+        self.source = source
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__(f"{source} has {count}: " + "; ".join(str(problem) for problem in self.problems))
 

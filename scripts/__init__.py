@@ -1,0 +1,1 @@
+"""Commands for those who work on tuner; nothing here is part of the package."""

@@ -1,0 +1,93 @@
+"""Events survive their JSON, and a run's state is the sum of its events."""
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from tests.plans import llama_plan, scripted_events, step_finished
+from tui_tuner.events import (
+    MAX_CURVE_POINTS,
+    ControlApplied,
+    Curve,
+    Outcome,
+    Phase,
+    RunFailed,
+    RunState,
+    TrainEvent,
+    event_from_json,
+)
+
+EVENTS = tuple(scripted_events(steps=30))
+
+
+def fold(*events: TrainEvent) -> RunState:
+    state = RunState()
+    for event in events:
+        state = state.after(event)
+    return state
+
+
+@pytest.mark.parametrize("event", {event.kind: event for event in EVENTS}.values(), ids=lambda event: str(event.kind))
+def test_every_kind_of_event_reads_back_as_itself(event: TrainEvent) -> None:
+    line = event.model_dump_json()
+    assert "\n" not in line
+    assert event_from_json(line) == event
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[1]", '{"kind":"nonsense"}', '{"kind":"step"}', "\x00"])
+def test_anything_else_is_refused(line: str) -> None:
+    with pytest.raises(ValidationError):
+        event_from_json(line)
+
+
+def test_a_field_of_a_later_version_is_ignored() -> None:
+    line = step_finished(3).model_dump_json().replace('"kind"', '"added_later":1,"kind"')
+    assert event_from_json(line) == step_finished(3)
+
+
+def test_the_state_of_a_whole_run() -> None:
+    state = fold(*EVENTS)
+    assert (state.step, state.total_steps, state.phase) == (30, 30, Phase.PROVING)
+    assert state.finished is not None and state.finished.outcome == Outcome.COMPLETED
+    assert state.best_eval is not None and state.best_eval.step == 30
+    assert (len(state.evals), len(state.checkpoints), len(state.samples), len(state.warnings)) == (4, 3, 8, 1)
+    assert state.tokens_per_second == pytest.approx(32_768 / 1.78)
+
+
+def test_the_schedule_is_the_planned_one_until_the_data_is_ready() -> None:
+    assert fold(EVENTS[0]).total_steps == llama_plan(steps=30).schedule.total_steps
+    assert fold(*EVENTS[:5]).data is not None
+
+
+def test_progress_belongs_to_its_phase() -> None:
+    assert fold(*EVENTS[:3]).progress is not None
+    assert fold(*EVENTS[:5]).progress is None
+
+
+def test_pause_lasts_until_resume() -> None:
+    paused = fold(ControlApplied(step=1, action="pause"), ControlApplied(step=1, action="save"))
+    assert paused.paused
+    assert not paused.after(ControlApplied(step=1, action="resume")).paused
+
+
+def test_a_failure_is_kept() -> None:
+    failure = RunFailed(error="TrainingError", message="The loss became NaN at step 3.", step=3)
+    assert fold(failure).failed == failure
+
+
+def test_folding_leaves_the_state_before_as_it_was() -> None:
+    before = fold(*EVENTS[:20])
+    points = before.losses.points
+    before.after(step_finished(21))
+    assert before.losses.points == points
+
+
+def test_a_curve_stays_small_and_keeps_its_ends() -> None:
+    curve = Curve()
+    for step in range(10_000):
+        curve = curve.with_point(step, float(step))
+    assert MAX_CURVE_POINTS / 2 <= len(curve.points) <= MAX_CURVE_POINTS
+    assert curve.points[0] == (0, 0.0)
+    assert curve.points[-1][0] > 10_000 - 2 * curve.stride
+    assert all(math.isclose(step, value) for step, value in curve.points)

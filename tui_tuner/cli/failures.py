@@ -1,0 +1,37 @@
+"""Errors on stderr: one line saying what is wrong, one saying what to do."""
+
+import sys
+
+from tui_tuner.errors import RecipeError, TunerError
+from tui_tuner.safe_text import visible
+
+
+def report_error(error: TunerError) -> None:
+    """A recipe's problems are listed one by one; anything else is its message and its hint."""
+    if isinstance(error, RecipeError):
+        for problem in error.problems:
+            _line(f"error: {problem}" if problem.path == "file" else f"error: {error.source}: {problem}")
+        return
+    _line(f"error: {error.message}")
+    if error.hint:
+        _line(f"  try: {error.hint}")
+
+
+def report_bug(error: Exception, log: str = "") -> None:
+    """The traceback, unless a log has it already, and what it means."""
+    if not log:
+        import traceback
+
+        traceback.print_exception(error)
+    _line(f"error: this is a bug in tuner: {type(error).__name__}: {error}")
+    _line(f"  try: Please report it with {f'the traceback in {log}' if log else 'the lines above'}.")
+
+
+def note(text: str) -> None:
+    """A remark that belongs to no result, such as a warning."""
+    _line(text)
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(visible(text).replace("\n", " ") + "\n")
+    sys.stderr.flush()

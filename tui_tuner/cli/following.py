@@ -1,0 +1,67 @@
+"""One run from its first event to its exit code, drawn in one of three forms: a terminal, plain lines, JSON."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+from tui_tuner.cli.failures import note, report_bug
+from tui_tuner.cli.forms import RunForm, open_form
+from tui_tuner.cli.signals import ABORTING, Interruption, stop_on_signals
+from tui_tuner.controls import Controls
+from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, TunerError
+from tui_tuner.events import RunState, TrainEvent
+from tui_tuner.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+EXIT_HUNG_UP = 129
+
+
+def follow(recipe: Recipe, *, as_json: bool) -> int:
+    """Run a recipe to its end and show it; returns the exit code.
+
+    Raises:
+        TunerError: the run could not start or stopped itself; it is in the journal by then.
+    """
+    controls = Controls()
+    with open_form(as_json=as_json) as form, stop_on_signals(controls, form.notice) as interruption:
+        return follow_events(_events(recipe, controls), controls, form, interruption)
+
+
+def follow_events(events: Iterator[TrainEvent], controls: Controls, form: RunForm, interruption: Interruption) -> int:
+    """Fold and draw events until they end, and say how they ended."""
+    state = RunState()
+    # A generator, so that leaving early ends the run inside it, where it can note that in its journal.
+    with closing(cast("Generator[TrainEvent]", events)):
+        try:
+            for event in events:
+                state = state.after(event)
+                _draw(form, state, event, controls, interruption)
+        except KeyboardInterrupt:
+            note(ABORTING)
+            return interruption.exit_code or EXIT_INTERRUPTED
+        except TunerError:
+            raise
+        except Exception as error:
+            if state.failed is None:
+                raise
+            report_bug(error, log=f"{state.folder}/log.txt")
+            return EXIT_BUG
+    return interruption.exit_code
+
+
+def _draw(form: RunForm, state: RunState, event: TrainEvent, controls: Controls, interruption: Interruption) -> None:
+    """A terminal or a pipe that went away is a hang-up: the run saves and ends, it does not crash."""
+    try:
+        form.show(state, event)
+    except OSError:
+        if not interruption.exit_code:
+            interruption.exit_code = EXIT_HUNG_UP
+            controls.stop()
+
+
+def _events(recipe: Recipe, controls: Controls) -> Iterator[TrainEvent]:
+    from tui_tuner.engine.run import run
+
+    yield from run(recipe, controls)

@@ -1,0 +1,153 @@
+"""Writes a run's folder. Only the process that trains holds a `RunJournal`; everyone else reads."""
+
+import errno
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tui_tuner.errors import MachineError, RunError
+from tui_tuner.events import CheckpointSaved, ProofFinished, RunFailed, RunFinished, TrainEvent
+from tui_tuner.journal.lock import acquire_lock
+from tui_tuner.plan import RunPlan
+
+EVENTS_NAME = "events.jsonl"
+PLAN_NAME = "plan.json"
+RECIPE_NAME = "recipe.toml"
+LOG_NAME = "log.txt"
+MAX_ID_LENGTH = 64
+# These mark work that must not be lost with the machine; a step that was not saved is lost anyway.
+SYNCED_EVENTS = (CheckpointSaved, ProofFinished, RunFinished, RunFailed)
+
+
+class RunJournal:
+    """The open folder of a living run. Use `create`; leave it by `close` or a with block. One thread writes."""
+
+    def __init__(self, folder: Path, lock: int, events: int) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._events = events
+        self._size = 0
+
+    @classmethod
+    def create(cls, runs_folder: Path, run_id: str, recipe_toml: str, plan: RunPlan) -> Self:
+        """Make `runs_folder/run_id`, readable by its owner only, and lock it. On an error nothing is left behind.
+
+        Raises:
+            RunError: a run of that name exists.
+            MachineError: the folder cannot be written.
+        """
+        folder = runs_folder / run_id
+        try:
+            runs_folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        except FileExistsError as error:
+            raise _exists(folder, runs_folder) from error
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        try:
+            return cls._fill(folder, recipe_toml, plan)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise _cannot_write(folder, error) from error
+
+    @classmethod
+    def _fill(cls, folder: Path, recipe_toml: str, plan: RunPlan) -> Self:
+        lock = acquire_lock(folder)
+        try:
+            (folder / RECIPE_NAME).write_text(recipe_toml, encoding="utf-8")
+            (folder / LOG_NAME).touch()
+            (folder / "checkpoints").mkdir()
+            events = os.open(folder / EVENTS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            journal = cls(folder, lock, events)
+            journal.write_plan(plan)
+        except OSError:
+            os.close(lock)
+            raise
+        return journal
+
+    @property
+    def log_path(self) -> Path:
+        """Where tracebacks and the chatter of libraries go."""
+        return self.folder / LOG_NAME
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def adapter_folder(self) -> Path:
+        return self.folder / "adapter"
+
+    def append(self, event: TrainEvent) -> None:
+        """Write one line. It is whole in the file when this returns, and on the disk where work was saved.
+
+        Raises:
+            MachineError: it cannot be written; the file is as it was before.
+        """
+        line = event.model_dump_json().encode() + b"\n"
+        try:
+            _write_all(self._events, line)
+            if isinstance(event, SYNCED_EVENTS):
+                os.fsync(self._events)
+        except OSError as error:
+            # A torn line would make garbage of the next one, such as the note that the disk is full.
+            os.ftruncate(self._events, self._size)
+            raise _cannot_write(self.folder / EVENTS_NAME, error) from error
+        self._size += len(line)
+
+    def write_plan(self, plan: RunPlan) -> None:
+        """Replace plan.json in one move.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
+        fresh = self.folder / f"{PLAN_NAME}.new"
+        fresh.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
+        fresh.replace(self.folder / PLAN_NAME)
+
+    def close(self) -> None:
+        """Let go of the folder; a run without RunFinished or RunFailed then counts as interrupted."""
+        if self._events >= 0:
+            os.close(self._events)
+            os.close(self._lock)
+            self._events = self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def new_run_id(model: str, runs_folder: Path) -> str:
+    """A free name such as "20260801-142501-Qwen3-8B", from the time and the last part of the model's name."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rsplit("/", 1)[-1]).strip("-.") or "model"
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"[: MAX_ID_LENGTH - 4]
+    candidate, number = stem, 1
+    while (runs_folder / candidate).exists():
+        number += 1
+        candidate = f"{stem}-{number}"
+    return candidate
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _exists(folder: Path, runs_folder: Path) -> RunError | MachineError:
+    if not runs_folder.is_dir():
+        return MachineError(f"{runs_folder} is a file, not a folder for runs.", "Choose another output.folder.")
+    return RunError(f"{folder} exists already.", "Choose another output.name, or leave it out.")
+
+
+def _cannot_write(path: Path, error: OSError) -> MachineError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "Free some space, or choose an output.folder on another disk." if full else "Choose another output.folder."
+    return MachineError(f"{path} cannot be written: {error.strerror}.", hint)
