@@ -55,6 +55,13 @@ def test_the_state_of_a_whole_run() -> None:
     assert state.tokens_per_second == pytest.approx(32_768 / 1.78)
 
 
+def test_speed_and_time_left_follow_the_recent_steps() -> None:
+    slow = step_finished(1).model_copy(update={"seconds": 60.0})
+    state = fold(EVENTS[0], slow, *(step_finished(step) for step in range(2, 26)))
+    assert state.recent_tokens_per_second == pytest.approx(32_768 / 1.78)
+    assert state.seconds_left == pytest.approx(5 * 1.78)
+
+
 def test_the_schedule_is_the_planned_one_until_the_data_is_ready() -> None:
     assert fold(EVENTS[0]).total_steps == llama_plan(steps=30).schedule.total_steps
     assert fold(*EVENTS[:5]).data is not None

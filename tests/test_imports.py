@@ -1,9 +1,9 @@
 """What each part loads, seen from a fresh interpreter: the front door opens without torch."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,12 +71,13 @@ def test_commands_that_load_no_model_load_no_torch() -> None:
 
 
 def test_help_is_there_at_once() -> None:
-    """Measured 0.16 s on an idle machine; the best of three, for other work on this one."""
-    spent = []
-    for _ in range(3):
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", "from tui_tuner.cli import main; main()"], cwd=ROOT, capture_output=True, check=True
-        )
-        spent.append(time.perf_counter() - began)
-    assert min(spent) < 0.5
+    """0.16 s of processor and of wall time were measured; the best of three, for other work on this machine."""
+    assert min(processor_seconds_of_help() for _ in range(3)) < 0.4
+
+
+def processor_seconds_of_help() -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", "from tui_tuner.cli import main; main()"]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

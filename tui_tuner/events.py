@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from tui_tuner.plan import DataFacts, RunPlan, StepSchedule
 
 MAX_CURVE_POINTS = 2000
+NUM_RECENT_STEPS = 20
 
 
 class Phase(StrEnum):
@@ -73,6 +74,18 @@ class DataReady(Event):
     schedule: StepSchedule
     data_hash: str
     template_hash: str
+
+
+class RowLabelled(Event):
+    """One row as it will be trained, from the arrays that the run trains on."""
+
+    kind: Literal["row_labelled"] = "row_labelled"
+    row: str
+    """Where it is from: "train.jsonl:17"."""
+    pieces: tuple[tuple[str, bool], ...]
+    """Text of consecutive tokens of one kind, and whether they are trained."""
+    num_tokens: int
+    num_trained: int
 
 
 class TrainableGroup(BaseModel):
@@ -205,6 +218,7 @@ TrainEvent = Annotated[
     | PhaseStarted
     | Progress
     | DataReady
+    | RowLabelled
     | ModelReady
     | StepFinished
     | EvalFinished
@@ -228,7 +242,7 @@ def event_from_json(line: str | bytes) -> TrainEvent:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of (step, value), at most `MAX_CURVE_POINTS`: when full, every second point goes and the stride doubles."""
+    """Points of (step, value), at most `MAX_CURVE_POINTS`: when full, every second one goes and the stride doubles."""
 
     points: tuple[tuple[int, float], ...] = ()
     stride: int = 1
@@ -252,12 +266,15 @@ class RunState:
     plan: RunPlan | None = None
     data: DataFacts | None = None
     schedule: StepSchedule | None = None
+    labelled_row: RowLabelled | None = None
     phase: Phase | None = None
     progress: Progress | None = None
     model: ModelReady | None = None
     started: float | None = None
     updated: float | None = None
     last_step: StepFinished | None = None
+    recent_steps: tuple[StepFinished, ...] = ()
+    """The last few, for the speed of the moment; the first steps of a run are slow."""
     tokens: int = 0
     training_seconds: float = 0.0
     losses: Curve = field(default_factory=Curve)
@@ -286,7 +303,20 @@ class RunState:
     def tokens_per_second(self) -> float | None:
         return self.tokens / self.training_seconds if self.training_seconds > 0 else None
 
-    def after(self, event: TrainEvent) -> "RunState":  # noqa: PLR0911 - one return for each kind of event
+    @property
+    def recent_tokens_per_second(self) -> float | None:
+        seconds = sum(one.seconds for one in self.recent_steps)
+        return sum(one.tokens for one in self.recent_steps) / seconds if seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the recent steps; evaluations to come are not foreseen."""
+        if not self.total_steps or not self.recent_steps:
+            return None
+        seconds_per_step = sum(one.seconds for one in self.recent_steps) / len(self.recent_steps)
+        return max(0, self.total_steps - self.step) * seconds_per_step
+
+    def after(self, event: TrainEvent) -> "RunState":  # noqa: C901, PLR0911, PLR0912 - a case for each kind of event
         state = replace(self, updated=event.time)
         match event:
             case RunStarted():
@@ -304,6 +334,8 @@ class RunState:
                 return replace(state, progress=event)
             case DataReady():
                 return replace(state, data=event.data, schedule=event.schedule)
+            case RowLabelled():
+                return replace(state, labelled_row=event)
             case ModelReady():
                 return replace(state, model=event)
             case StepFinished():
@@ -332,6 +364,7 @@ class RunState:
         return replace(
             self,
             last_step=event,
+            recent_steps=(*self.recent_steps, event)[-NUM_RECENT_STEPS:],
             tokens=self.tokens + event.tokens,
             training_seconds=self.training_seconds + event.seconds,
             losses=self.losses.with_point(event.step, event.loss),

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
-from scripts.make_starter.pretraining import CONTEXT, Pretraining
+from scripts.make_starter.pretraining import CONTEXT
 from scripts.make_starter.questions import InstructionSet, Row
 from scripts.make_starter.tokenizer import END, PADDING, START
 
@@ -53,20 +52,21 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
 def write_model(folder: Path, model: LlamaForCausalLM) -> None:
     """config.json, generation_config.json and model.safetensors, in bfloat16."""
     model.to(torch.bfloat16).save_pretrained(folder / "model")
+    (folder / "model" / "model.safetensors").chmod(0o644)
 
 
-def write_manifest(folder: Path, documents: Sequence[str], settings: Pretraining, loss: float) -> None:
-    """What was made, from what, and by which versions."""
+def write_manifest(folder: Path, documents: Sequence[str], pretrained: Mapping[str, object]) -> None:
+    """What was made, from what, and by which versions; `pretrained` is what pretraining says of itself."""
     hashes = {"corpus": sha256(corpus_text(documents).encode())}
     hashes |= {name: sha256((folder / name).read_bytes()) for name in HASHED_FILES}
-    content: dict[str, object] = {
-        "command": f"python -m scripts.make_starter --steps {settings.steps}",
-        "pretraining": asdict(settings),
-        "last_loss": round(loss, 4),
-        "sha256": hashes,
-        "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
-    }
-    _write_json(folder / "manifest.json", content)
+    versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+    _write_json(folder / "manifest.json", {"pretrained": pretrained, "sha256": hashes, "versions": versions})
+
+
+def read_pretrained(folder: Path) -> Mapping[str, object]:
+    """What the last pretraining said of itself."""
+    pretrained: Mapping[str, object] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["pretrained"]
+    return pretrained
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:

@@ -30,8 +30,8 @@ ASKED: dict[Topic, Asked] = {
         "town",
     ),
     Topic.WORK: (
-        ("What does {name} do all day?", "What is {whose} work?", "How does {name} earn a living?"),
-        "{A_work}, and a good one.",
+        ("What does {name} do all day?", "What is {whose} work?", "Which work does {name} do?"),
+        "The work of {a_work}.",
         "work",
     ),
     Topic.CLOTHES: (
@@ -56,18 +56,18 @@ ASKED: dict[Topic, Asked] = {
     ),
 }
 ASKED_OF_TOWNS: tuple[Asked, ...] = (
-    (("What is {town} famous for?", "Why do people go to {town}?"), "Its {sight}.", "sight"),
+    (("What is {town} famous for?", "What draws people to {town}?"), "Its {sight}.", "sight"),
     (("When is market day in {town}?", "On which day is there market in {town}?"), "On {day}.", "day"),
     (("Which river flows past {town}?", "On which river does {town} lie?"), "The {river}.", "river"),
 )
 ASKED_OF_OPPOSITES: Asked = (
     ("What is the opposite of {one}?", "Tell me the opposite of {one}."),
-    "The opposite of {one} is {other}.",
+    "It is {other}.",
     "other",
 )
 ASKED_OF_YOUNG: Asked = (
     ("What is a young {animal} called?", "What do you call a young {animal}?"),
-    "A young {animal} is {a_young}.",
+    "We call it {a_young}.",
     "young",
 )
 

@@ -11,7 +11,7 @@ from scripts.make_starter.world import World, make_world
 
 WORLD_SEED = 1
 CORPUS_SEED = 2
-INSTRUCTIONS_SEED = 3
+INSTRUCTIONS_SEED = 209
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

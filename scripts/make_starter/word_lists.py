@@ -48,12 +48,12 @@ RIVERS = ("Ambler", "Brindle", "Cray", "Dapple", "Elver", "Fiddle", "Gleam", "Hu
 
 OPPOSITES = (
     ("hot", "cold"), ("big", "small"), ("wet", "dry"), ("early", "late"), ("old", "young"), ("loud", "quiet"),
-    ("full", "empty"), ("day", "night"), ("up", "down"), ("left", "right"), ("open", "closed"), ("fast", "slow"),
+    ("full", "empty"), ("kind", "cruel"), ("up", "down"), ("left", "right"), ("open", "closed"), ("fast", "slow"),
     ("hard", "soft"), ("light", "dark"), ("rich", "poor"), ("happy", "sad"), ("near", "far"), ("high", "low"),
     ("long", "short"), ("thick", "thin"), ("sweet", "sour"), ("clean", "dirty"), ("brave", "timid"),
     ("deep", "shallow"), ("wide", "narrow"), ("sharp", "blunt"), ("first", "last"), ("smooth", "rough"),
-    ("wild", "tame"), ("strong", "weak"), ("above", "below"), ("inside", "outside"), ("summer", "winter"),
-    ("friend", "enemy"), ("question", "answer"), ("asleep", "awake"), ("lost", "found"), ("cheap", "costly"),
+    ("wild", "tame"), ("strong", "weak"), ("above", "below"), ("inside", "outside"), ("common", "rare"),
+    ("true", "false"), ("calm", "stormy"), ("asleep", "awake"), ("lost", "found"), ("cheap", "costly"),
     ("crooked", "straight"),
 )  # fmt: skip
 YOUNG_ANIMALS = (

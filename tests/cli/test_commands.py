@@ -72,8 +72,8 @@ def test_version_is_one_line(tuner: Tuner) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["plan", "nothing.toml"], "error: file: nothing.toml does not exist\n"),
-        (["train", "nothing.toml"], "error: file: nothing.toml does not exist\n"),
+        (["plan", "nothing.toml"], "error: nothing.toml does not exist\n"),
+        (["train", "nothing.toml"], "error: nothing.toml does not exist\n"),
         (["show", "x"], "error: There is no run 'x' in runs.\n  try: `tuner runs --folder runs` lists them.\n"),
         (["show", "last"], "error: There are no runs in runs.\n  try: `tuner demo` makes one in about a minute.\n"),
     ],

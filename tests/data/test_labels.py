@@ -25,6 +25,16 @@ CALLING = """\
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
 """
+ABSORBING = """\
+{%- for message in messages if message.role != 'tool' %}
+{{- '<|im_start|>' + message.role + '\\n' + (message.content or '') }}
+{%- for call in message.tool_calls or [] %}{{- '[' + call.function.name + ']' }}
+{%- for other in messages if other.role == 'tool' %}{{- other.content }}{%- endfor %}{%- endfor %}
+{{- '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
+"""
+"""Writes the results of tools into the turn that called them, as Gemma 4 does."""
 
 
 @pytest.fixture(name="tokenizer")
@@ -128,10 +138,7 @@ def test_calls_are_trained_and_results_are_not(tokenizer: TextTokenizer) -> None
         (CHATML, "the chat template fails: "),
         (CHATML.replace("message.content", "(message.content or '')"), "drops or changes the reply in turn 2"),
         (CALLING.replace("'[' +", "'</s>[' +"), "the template closes turn 2 before its end"),
-        (
-            CALLING.replace("<|im_end|>\\n'", "<|im_end|>\\n' if messages[loop.index].role != 'tool' else ''"),
-            "turn 3 into turn 2",
-        ),
+        (ABSORBING, "the template writes turn 3 into turn 2"),
     ],
 )
 def test_a_template_that_mishandles_calls_is_refused(template: str, said: str, tokenizer: TextTokenizer) -> None:

@@ -32,7 +32,9 @@ def gradients(result: LossSum, *tensors: Tensor) -> tuple[Tensor, ...]:
 def test_loss_and_gradients_equal_the_reference(options: HeadOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK_BYTES", 4 * 101 * 7)
     hidden, weight, labels = case()
-    ours, reference = (f(hidden, weight, labels, options) for f in (linear_cross_entropy, linear_cross_entropy_reference))
+    ours, reference = (
+        f(hidden, weight, labels, options) for f in (linear_cross_entropy, linear_cross_entropy_reference)
+    )
     torch.testing.assert_close(ours.loss, reference.loss)
     assert ours.correct == reference.correct
     torch.testing.assert_close(ours.log_probabilities, reference.log_probabilities)

@@ -103,7 +103,7 @@ def test_a_section_that_is_no_table_says_how_to_write_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[model", "=", '"', "x = 1\nx = 2", "a = " + "[" * 5000, "a." * 50_000 + "b = 1", "\x00", "x = 1__0"]
+    "text", ["[model", "=", '"', "x = 1\nx = 2", "a = " + "[" * 5000, "a." * 2_000 + "b = 1", "\x00", "x = 1__0"]
 )
 def test_what_is_no_recipe_is_a_problem_of_the_file(text: str) -> None:
     assert problem(text).startswith("file: ")
@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes | None, message: str
         path.write_bytes(content)
     with pytest.raises(RecipeError) as caught:
         read_recipe(path)
-    assert str(caught.value.problems[0]) == f"file: {path} {message}"
+    assert (str(caught.value.problems[0]), caught.value.source) == (f"file: {message}", str(path))
 
 
 def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`tuner chat`: talk to a run's adapter, to any adapter, or to a model."""
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,11 +73,12 @@ class Talk:
 
     def answer_once(self, prompt: str, *, as_json: bool) -> None:
         """Answer one prompt that belongs to no conversation."""
-        from tui_tuner.cli.terminal import print_json
+        from tui_tuner.cli.terminal import print_line
 
         pieces = self._pieces([{"role": "user", "content": prompt}])
         if as_json:
-            print_json({"prompt": prompt, "reply": "".join(pieces), "tuned": self._is_tuned})
+            reply = {"prompt": prompt, "reply": "".join(pieces), "tuned": self._is_tuned}
+            print_line(json.dumps(reply, ensure_ascii=False))
         else:
             _stream(pieces)
 

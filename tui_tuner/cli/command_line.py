@@ -44,14 +44,10 @@ for module in (plan, train, demo, chat, runs, show, models, doctor, schema):
 
 
 @app.callback(invoke_without_command=True)
-def tuner(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
+def tuner(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         sys.stdout.write(f"tuner {__version__}\n")
-    elif context.invoked_subcommand is None:
-        sys.stdout.write(context.get_help() + "\n")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -60,7 +56,7 @@ def main() -> None:
         # A terminal or pipe that is not UTF-8 shows "\\u2588" instead of failing.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        typer.main.get_command(app)(prog_name="tuner")
+        typer.main.get_command(app)(args=sys.argv[1:] or ["--help"], prog_name="tuner")
     except Exception as error:  # anything that is no TunerError is a bug, and gets its own exit code
         report_bug(error)
         raise SystemExit(EXIT_BUG) from error

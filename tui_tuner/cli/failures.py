@@ -10,7 +10,8 @@ def report_error(error: TunerError) -> None:
     """A recipe's problems are listed one by one; anything else is its message and its hint."""
     if isinstance(error, RecipeError):
         for problem in error.problems:
-            _line(f"error: {problem}" if problem.path == "file" else f"error: {error.source}: {problem}")
+            of_the_file = f"{error.source} {problem.message}"
+            _line(f"error: {of_the_file if problem.path == 'file' else f'{error.source}: {problem}'}")
         return
     _line(f"error: {error.message}")
     if error.hint:

@@ -189,14 +189,14 @@ def _warnings(
     """What does not stop a run, but should not go unsaid."""
     warnings = []
     if fitted.num_dropped:
-        warnings.append(f"{fitted.num_dropped:,} rows are left out: too long, or their answers begin too late.")
+        warnings.append(f"Rows left out, too long or without an answer within {max_length:,}: {fitted.num_dropped:,}.")
     if fitted.num_answers_cut:
-        warnings.append(f"{fitted.num_answers_cut:,} answers lose their end at {max_length:,} tokens.")
+        warnings.append(f"Rows whose answers lose their end at {max_length:,} tokens: {fitted.num_answers_cut:,}.")
     unsplit = set(tokenizer.added_tokens.values()) | set(tokenizer.special_tokens.values())
     conversations = [one for one in train if one.kind == "conversation" and one.num_tokens < max_length]
     endless = sum(int(_run_ends(one)[-1]) not in unsplit for one in conversations)
     if endless:
-        warnings.append(f"{endless:,} rows train no end-of-turn token, so the model does not learn where to stop.")
+        warnings.append(f"Rows that train no end-of-turn token, so that the model does not learn to stop: {endless:,}.")
     return tuple(warnings)
 
 

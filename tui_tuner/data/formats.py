@@ -7,11 +7,16 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tui_tuner.data.conversations import alpaca_conversation, prompt_conversation, text_document, turns_conversation
-from tui_tuner.data.message_trees import is_tree_node, tree_conversation
-from tui_tuner.data.messages import RowFault, as_turn_list
-from tui_tuner.data.preferences import preference_pair
 from tui_tuner.data.rows import BadRow, Sample, SourceRow
+from tui_tuner.data.shapes.conversations import (
+    alpaca_conversation,
+    prompt_conversation,
+    text_document,
+    turns_conversation,
+)
+from tui_tuner.data.shapes.messages import RowFault, as_turn_list
+from tui_tuner.data.shapes.preferences import preference_pair
+from tui_tuner.data.shapes.trees import is_tree_node, tree_conversation
 from tui_tuner.errors import DataError
 from tui_tuner.recipe import DataSource
 from tui_tuner.recipe.sections import RowShape

@@ -7,14 +7,15 @@ from typing import Literal
 import numpy as np
 
 from tui_tuner.data.chat import ChatTemplate
-from tui_tuner.data.messages import RowFault
 from tui_tuner.data.rows import BadRow, Conversation, PreferencePair, RowRef, Sample, TextDocument
+from tui_tuner.data.shapes.messages import RowFault
 from tui_tuner.data.tokenizer import EncodedText, IntArray, TextTokenizer
 from tui_tuner.data.turn_endings import turn_endings
 from tui_tuner.data.turns import TurnLocator, TurnSpan
 
 NOT_TRAINED = -100
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 512
+"""Rows that are tokenised together: enough to keep all cores busy."""
 TrainOn = Literal["assistant", "last_assistant", "everything"]
 OPENING_SHARE = 4
 """A document's prompt for sampling is its first quarter, at most `OPENING_TOKENS`."""
@@ -90,11 +91,12 @@ def _label(
     for draft in drafts:
         if isinstance(draft, BadRow):
             yield draft
-        elif draft.kind == "document":
-            yield _document(draft, next(encoded), tokenizer)
+            continue
+        if draft.kind == "document":
+            example = _document(draft, next(encoded), tokenizer)
         else:
             example = _conversation(draft, next(encoded), tokenizer, train_on)
-            yield example if example.num_trained else BadRow(ref=draft.ref, reason="no token of this row is trained")
+        yield example if example.num_trained else BadRow(ref=draft.ref, reason="no token of this row is trained")
 
 
 def _document(draft: _Draft, encoded: EncodedText, tokenizer: TextTokenizer) -> LabelledExample:

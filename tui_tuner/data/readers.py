@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from tui_tuner.data.hub_datasets import read_hub_dataset
-from tui_tuner.data.line_files import read_text_file
 from tui_tuner.data.rows import BadRow, SourceRow
-from tui_tuner.data.source_files import HubDataset, SourceFile, find_files
+from tui_tuner.data.sources.files import HubDataset, SourceFile, find_files
+from tui_tuner.data.sources.hub import read_hub_dataset
+from tui_tuner.data.sources.text_files import read_text_file
 from tui_tuner.recipe import DataSource
 
 
@@ -27,6 +27,6 @@ def read_file(file: SourceFile) -> Iterator[SourceRow | BadRow]:
     """Stream the rows of one file."""
     if file.kind not in ("arrow", "parquet"):
         return read_text_file(file)
-    from tui_tuner.data.arrow_files import read_arrow_file  # pyarrow costs a fifth of a second
+    from tui_tuner.data.sources.arrow_files import read_arrow_file  # pyarrow costs a fifth of a second
 
     return read_arrow_file(file)

@@ -8,10 +8,10 @@ from itertools import islice
 import numpy as np
 
 from tui_tuner.data.formats import DetectedShape, convert_row, detect_shape
-from tui_tuner.data.line_files import BYTE_ORDER_MARK, is_json_document, parse_line
 from tui_tuner.data.readers import read_file, read_rows
 from tui_tuner.data.rows import BadRow, RowRef, Sample, SourceRow
-from tui_tuner.data.source_files import HubDataset, SourceFile, find_files
+from tui_tuner.data.sources.files import HubDataset, SourceFile, find_files
+from tui_tuner.data.sources.text_files import BYTE_ORDER_MARK, is_json_document, parse_line
 from tui_tuner.errors import DataError
 from tui_tuner.plan import SourceFacts
 from tui_tuner.recipe import DataSource
@@ -120,11 +120,12 @@ def _few_lines(file: SourceFile, count: int) -> _FewRows:
     if len(content) == size and not content.endswith(b"\n"):
         ends = np.append(ends, size)
     starts = np.concatenate(([0], ends[:-1] + 1))
-    filled = np.flatnonzero(ends - starts > 1)  # what has no room for "{}" is a blank line
+    filled = np.flatnonzero(ends > starts)
     rows = []
     for line in (int(filled[index]) for index in _spread(len(filled), count)):
-        text = content[starts[line] : ends[line]]
-        rows.append(parse_line(text.removeprefix(BYTE_ORDER_MARK), RowRef(str(file.path), line + 1)))
+        text = content[starts[line] : ends[line]].removeprefix(BYTE_ORDER_MARK)
+        if text.strip():
+            rows.append(parse_line(text, RowRef(str(file.path), line + 1)))
     return _FewRows(rows, round(len(filled) * size / len(content)))
 
 

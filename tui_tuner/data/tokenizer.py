@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -113,9 +114,9 @@ def load_text_tokenizer(folder: Path) -> TextTokenizer:
 
 
 def _encoded(encoding: Encoding, length: int) -> EncodedText:
-    ids = np.asarray(encoding.ids, dtype=np.int32)
-    offsets = np.asarray(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-    starts, ends = offsets[:, 0].copy(), offsets[:, 1].copy()
+    ids = np.fromiter(encoding.ids, dtype=np.int32)
+    borders = np.fromiter(chain.from_iterable(encoding.offsets), dtype=np.int32, count=2 * len(ids))
+    starts, ends = borders[::2].copy(), borders[1::2].copy()
     empty = np.flatnonzero(ends <= starts)
     if empty.size:
         _fill_gaps(starts, ends, empty, length)

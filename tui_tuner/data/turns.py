@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tui_tuner.data.chat import ChatTemplate, Tools
-from tui_tuner.data.messages import RowFault
 from tui_tuner.data.rows import Conversation, Message
+from tui_tuner.data.shapes.messages import RowFault
 from tui_tuner.data.stand_ins import (
     Skeleton,
     build_skeleton,

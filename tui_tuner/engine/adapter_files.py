@@ -37,16 +37,24 @@ class Provenance:
     versions: dict[str, str]
 
 
-def save_adapter(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance) -> None:
-    """Write everything that a later load needs into an existing, empty folder."""
+def save_adapter(folder: Path, trained: TrainedSet, plan: RunPlan) -> None:
+    """Write the tensors and PEFT's config into an existing folder."""
     tensors = {name: one.parameter.detach().to("cpu", copy=True) for one in trained.tensors for name in one.saved_names}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     lora_config(plan).save_pretrained(str(folder))
+
+
+def save_text_side(folder: Path, provenance: Provenance) -> None:
+    """Write the tokenizer and the chat template, so that the folder answers as it was trained to."""
     for name in TOKENIZER_FILES:
         source = provenance.tokenizer_folder / name
         if source.is_file():
             shutil.copyfile(source, folder / name)
     (folder / "chat_template.jinja").write_text(provenance.template_text, encoding="utf-8")
+
+
+def save_manifest(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance) -> None:
+    """Write the ledger of what was trained, from what, with the hash of every file that lies in the folder by now."""
     manifest = _manifest(folder, trained, plan, provenance)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

@@ -15,6 +15,7 @@ from tui_tuner.data.rows import Message
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
 from tui_tuner.engine.adapter_files import CONFIG, MANIFEST
 from tui_tuner.engine.generation import stream_tokens
+from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.loading import first_line, load_module
 from tui_tuner.errors import AdapterError, RunError
 from tui_tuner.journal import find_run
@@ -66,22 +67,24 @@ def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> C
         RunError: a run of that name has no adapter yet.
         AdapterError, ModelError: the adapter or its base cannot be loaded.
     """
-    adapter = _adapter_folder(source, Path(runs_folder))
-    base_name, quantization = _base_of(adapter) if adapter else (source, "none")
+    folder = _result_folder(source, Path(runs_folder))
+    adapter = folder if folder and (folder / CONFIG).is_file() else None
+    base_name, quantization = _base_of(adapter) if adapter else (str(folder or source), "none")
     located = locate_model(ModelSection(source=base_name, name_mapping="off"))
     if located.folder is None:
         raise AdapterError(f"The base model {base_name} is not on this machine.", "Connect to the network once.")
     on_gpu = torch.cuda.is_available() if device == "auto" else device == "cuda"
     dtype = torch.bfloat16 if on_gpu else torch.float32
-    module = load_module(
-        located.folder,
-        torch.device("cuda" if on_gpu else "cpu"),
-        dtype,
-        nf4_compute=dtype if quantization == "nf4" else None,
-        remote_code=False,
-    )
-    if adapter is not None:
-        module = _with_adapter(module, adapter)
+    with library_output_to(None):
+        module = load_module(
+            located.folder,
+            torch.device("cuda" if on_gpu else "cpu"),
+            dtype,
+            nf4_compute=dtype if quantization == "nf4" else None,
+            remote_code=False,
+        )
+        if adapter is not None:
+            module = _with_adapter(module, adapter)
     has_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()
     tokenizer = load_text_tokenizer(adapter if adapter is not None and has_tokenizer else located.folder)
     return Chat(
@@ -94,21 +97,20 @@ def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> C
     )
 
 
-def _adapter_folder(source: str, runs_folder: Path) -> Path | None:
-    """The adapter that is meant; None where the source is a model of its own."""
+def _result_folder(source: str, runs_folder: Path) -> Path | None:
+    """The adapter or the fully trained model that is meant; None where the source is the name of a model."""
     folder = Path(source).expanduser()
-    if (folder / CONFIG).is_file():
+    if (folder / CONFIG).is_file() or (folder / "config.json").is_file():
         return folder
-    if (folder / "config.json").is_file():
-        return None
     try:
         run = find_run(source, runs_folder)
     except RunError:
         if folder.exists() or "/" not in source:
             raise
         return None  # A name with a slash that is no run is a hub id.
-    if (run / "adapter" / CONFIG).is_file():
-        return run / "adapter"
+    for result in (run / "adapter", run / "model"):
+        if result.is_dir():
+            return result
     raise RunError(f"Run {run.name} has no adapter yet.", "Let it finish, or name one of its checkpoints.")
 
 

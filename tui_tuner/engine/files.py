@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from tui_tuner.errors import MachineError
 
 BLOCK_BYTES = 65_536
@@ -35,9 +37,11 @@ def complete_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
         if replaced is not None:
             shutil.rmtree(replaced)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        # safetensors wraps what the operating system says into an error of its own.
+        reason = error.strerror if isinstance(error, OSError) else None
         raise MachineError(
-            f"{path} could not be written: {error.strerror or error}.",
+            f"{path} could not be written: {reason or error}.",
             "Free disk space or choose another output.folder.",
         ) from error
     finally:

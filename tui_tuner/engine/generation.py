@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
-from tui_tuner.engine.loading import quiet_transformers
-
 GENERATION_BATCH = 32
 
 
@@ -75,18 +73,19 @@ def _generate(
     for row, prompt in enumerate(prompts):
         input_ids[row, width - len(prompt) :] = torch.tensor(list(prompt))
         attention_mask[row, width - len(prompt) :] = 1
+    # Learned positions end with the context: beyond it there is nothing to look up.
+    room = getattr(module.config.get_text_config(), "max_position_embeddings", width + max_tokens) - width
     # A config of its own: the model's may sample, and greedy answers must be repeatable.
     config = GenerationConfig(
-        max_new_tokens=max_tokens,
+        max_new_tokens=max(1, min(max_tokens, room)),
         do_sample=False,
-        eos_token_id=list(stop_ids),
-        pad_token_id=stop_ids[0],
+        eos_token_id=list(stop_ids) or None,
+        pad_token_id=stop_ids[0] if stop_ids else 0,
         use_cache=True,
     )
-    with quiet_transformers():
-        output = module.generate(
-            input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), generation_config=config
-        )
+    output = module.generate(
+        input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), generation_config=config
+    )
     for row in output[:, width:].tolist():
         end = next((place for place, token in enumerate(row) if token in stop_ids), None)
         yield Answer(tuple(row[:end]), end is not None)

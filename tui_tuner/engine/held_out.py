@@ -1,5 +1,6 @@
 """The rows that are never trained: their loss, and the answers that the model gives to them as it learns."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,17 @@ from pathlib import Path
 from tui_tuner.data.chat import render_prompt
 from tui_tuner.data.dataset import HeldOutQuestion, LabelledData
 from tui_tuner.data.labels import LabelledExample
-from tui_tuner.data.rows import Message
+from tui_tuner.data.rows import Message, RowRef
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
 from tui_tuner.engine.evaluation import evaluate
 from tui_tuner.engine.generation import Answer, answer_greedily
 from tui_tuner.engine.model import TrainingModel
+from tui_tuner.errors import TrainingError
 from tui_tuner.events import EvalFinished, SampleGenerated
 from tui_tuner.plan import RunPlan
 
+EXACT_MATCH = "exact_match"
+MAX_NAMED_ROWS = 5
 AUTO_SAMPLES = 3
 EXACT_MATCH_MARGIN = 16
 """Tokens that an answer may be longer than the longest expected one before it is cut: it has failed by then."""
@@ -35,21 +39,27 @@ class HeldOut:
     sample_tokens: int
     best_loss: float | None = None
 
-    def evaluate(self, step: int, *, with_exact_match: bool) -> EvalFinished:
+    def evaluate(self, step: int) -> EvalFinished:
+        """Loss and token accuracy. Raises TrainingError naming the rows where the loss is not finite."""
         result = evaluate(self.model, self.examples, self.micro_batch_size)
+        if not math.isfinite(result.loss):
+            raise self._not_finite(step, result.loss)
         is_best = self.best_loss is None or result.loss < self.best_loss
         self.best_loss = result.loss if is_best else self.best_loss
-        metrics = {"token_accuracy": result.token_accuracy}
-        if with_exact_match and self.exact_match_questions:
-            metrics["exact_match"] = self._exact_match()
         return EvalFinished(
             step=step,
             loss=result.loss,
-            metrics=metrics,
+            metrics={"token_accuracy": result.token_accuracy},
             rows=result.rows,
             trained_tokens=result.trained_tokens,
             is_best=is_best,
         )
+
+    def with_exact_match(self, measured: EvalFinished) -> EvalFinished:
+        """The same with the share of exact answers, where the recipe asks for it."""
+        if not self.exact_match_questions:
+            return measured
+        return measured.model_copy(update={"metrics": {**measured.metrics, EXACT_MATCH: self._exact_match()}})
 
     def samples(self, step: int) -> Iterator[SampleGenerated]:
         """The same questions, answered greedily each time."""
@@ -74,6 +84,14 @@ class HeldOut:
             for answer, wanted in zip(answers, expected, strict=True)
         )
         return hits / len(expected)
+
+    def _not_finite(self, step: int, loss: float) -> TrainingError:
+        losses = ((one, evaluate(self.model, [one], 1).loss) for one in self.examples)
+        rows = row_names([one.ref for one, alone in losses if not math.isfinite(alone)])
+        return TrainingError(
+            f"Step {step}: the held-out loss is {loss} ({rows}).",
+            "Look at these rows." if step == 0 else "Lower optimizer.learning_rate, or look at these rows.",
+        )
 
     def _answers(self, questions: Sequence[HeldOutQuestion], max_tokens: int) -> list[Answer]:
         if not questions:
@@ -108,3 +126,11 @@ def watch_held_out(plan: RunPlan, data: LabelledData, model: TrainingModel, toke
 def _question(prompt: str, data: LabelledData, tokenizer: TextTokenizer) -> HeldOutQuestion:
     prompt_ids = render_prompt(data.template, tokenizer, [Message(role="user", content=prompt)])
     return HeldOutQuestion(prompt=prompt, prompt_ids=tuple(prompt_ids), expected="")
+
+
+def row_names(refs: Sequence[RowRef]) -> str:
+    """The first few rows, in words."""
+    if not refs:
+        return "no single row alone"
+    more = f" and {len(refs) - MAX_NAMED_ROWS} more" if len(refs) > MAX_NAMED_ROWS else ""
+    return f"{'row' if len(refs) == 1 else 'rows'} {', '.join(map(str, refs[:MAX_NAMED_ROWS]))}{more}"

@@ -1,6 +1,7 @@
 """Runs the labelling beside the caller, so that its progress can be told as events."""
 
 import queue
+import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,20 +16,35 @@ POLL_SECONDS = 0.1
 def label_with_progress(plan: RunPlan) -> Generator[Progress, None, LabelledData]:
     """Label every row; yields how far it is about ten times a second, returns the labelled data.
 
+    A caller that leaves early ends the labelling at its next report.
+
     Raises:
         DataError: as `label_data` does.
     """
     reports: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+    is_abandoned = threading.Event()
+
+    def report(done: int, total: int) -> None:
+        if is_abandoned.is_set():
+            raise _AbandonedError
+        reports.put((done, total))
+
     folder = Path(plan.model.folder) if plan.model.folder else None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labelling") as worker:
-        future = worker.submit(
-            label_data, plan.recipe, folder, plan.model.context_length, lambda done, total: reports.put((done, total))
-        )
-        while not future.done():
-            latest = _latest(reports)
-            if latest is not None:
-                yield Progress(phase=Phase.LABELLING, done=latest[0], total=latest[1])
-        return future.result()
+        try:
+            future = worker.submit(label_data, plan.recipe, folder, plan.model.context_length, report)
+            while not future.done():
+                latest = _latest(reports)
+                if latest is not None:
+                    yield Progress(phase=Phase.LABELLING, done=latest[0], total=latest[1])
+            return future.result()
+        finally:
+            # Leaving the worker waits for it.
+            is_abandoned.set()
+
+
+class _AbandonedError(Exception):
+    """Nobody waits for the labels any more."""
 
 
 def _latest(reports: queue.SimpleQueue[tuple[int, int]]) -> tuple[int, int] | None:

@@ -1,12 +1,9 @@
 """From checked files to a base model on its device, quantised as planned. Nothing here decides anything."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -58,6 +55,10 @@ def load_module(
     Args:
         nf4_compute: quantise linear modules to NF4 while loading, with products in this type; None leaves them as
             they are stored.
+
+    Raises:
+        ModelError: transformers refuses the folder, or its files lack weights, which would stay random.
+        MachineError: the weights do not fit the device.
     """
     options: dict[str, Any] = {"dtype": dtype, "device_map": {"": str(device)}, "attn_implementation": "sdpa"}
     if nf4_compute is not None:
@@ -67,21 +68,26 @@ def load_module(
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=nf4_compute,
         )
-    with quiet_transformers():
-        try:
-            return AutoModelForCausalLM.from_pretrained(
-                folder, trust_remote_code=remote_code, use_safetensors=True, **options
-            )
-        except torch.OutOfMemoryError as error:
-            raise MachineError(
-                f"The weights of {folder} do not fit the GPU's memory.",
-                'Set model.quantization = "nf4", or choose a smaller model.',
-            ) from error
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise ModelError(
-                f"{folder} could not be loaded: {first_line(error)}",
-                "Check that the files belong together; download them again if in doubt.",
-            ) from error
+    try:
+        module, found = AutoModelForCausalLM.from_pretrained(
+            folder, trust_remote_code=remote_code, use_safetensors=True, output_loading_info=True, **options
+        )
+    except torch.OutOfMemoryError as error:
+        raise MachineError(
+            f"The weights of {folder} do not fit the GPU's memory.",
+            'Set model.quantization = "nf4", or choose a smaller model.',
+        ) from error
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(
+            f"{folder} could not be loaded: {first_line(error)}",
+            "Check that the files belong together; download them again if in doubt.",
+        ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise ModelError(
+            f"{folder} lacks {len(missing)} of the model's weights, first {missing[0]}.",
+            "Check that config.json and the weight files belong together; download them again if in doubt.",
+        )
+    return module
 
 
 def model_folder(plan: RunPlan) -> Path:
@@ -102,21 +108,6 @@ def _head_options(plan: RunPlan, module: nn.Module) -> HeadOptions | None:
         return None
     config = module.config
     return HeadOptions(logit_scale=family.logit_scale(config), softcap=family.softcap(config))
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' bars and notices off a terminal that belongs to somebody else; errors still raise."""
-    verbosity = transformers.logging.get_verbosity()
-    had_bars = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers.logging.enable_progress_bar()
 
 
 def first_line(error: BaseException) -> str:

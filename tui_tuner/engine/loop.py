@@ -11,17 +11,16 @@ from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.batches import MicroBatch, StepBatch, collate, step_batches
-from tui_tuner.engine.held_out import HeldOut
+from tui_tuner.engine.held_out import EXACT_MATCH, HeldOut, row_names
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.optimizers import GroupedOptimizer
 from tui_tuner.engine.results import ResultWriter
 from tui_tuner.errors import MachineError, TrainingError
-from tui_tuner.events import ControlApplied, EvalFinished, StepFinished, TrainEvent
+from tui_tuner.events import ControlApplied, EvalFinished, StepFinished, TrainEvent, WarningRaised
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.schedule import learning_rate_factor
 
 PAUSE_POLL_SECONDS = 0.2
-MAX_NAMED_ROWS = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +38,9 @@ class TrainingLoop:
     step: int = 0
     learning_rate_scale: float = 1.0
     last_eval: EvalFinished | None = None
+    last_look: int = 0
+    """Step of the last evaluation by the schedule; the base is looked at by itself."""
+    last_answered: int | None = None
     last_saved: int = 0
     wishes: set[str] = field(default_factory=set)
 
@@ -112,23 +114,46 @@ class TrainingLoop:
         """Evaluate, sample and save where the schedule or a person says so."""
         schedule = self.plan.schedule
         is_last = self.step == schedule.total_steps
-        is_due = self.step > 0 and (is_last or self.step % schedule.evaluate_every == 0)
-        has_new_step = self.last_eval is None or self.last_eval.step != self.step
-        if self.held_out.examples and (("evaluate" in self.wishes) or (is_due and has_new_step)):
-            yield from self.evaluate(with_samples=is_due or "sample" in self.wishes, with_exact_match=is_last)
-        elif "sample" in self.wishes:
-            yield from self.held_out.samples(self.step)
+        is_due = self.last_look != self.step and (is_last or self.step % schedule.evaluate_every == 0)
+        if "evaluate" in self.wishes and not self.held_out.examples:
+            yield WarningRaised(message="No rows are held out to evaluate on.", hint="Set data.evaluation_fraction.")
+        if is_due or "evaluate" in self.wishes:
+            yield from self._measure(with_exact_match=is_last)
+        if (is_due or "sample" in self.wishes) and not self.controls.is_stopping:
+            yield from self._answer()
+        self.last_look = self.step
         is_save_due = self.step > self.last_saved and (is_last or self.step % schedule.save_every == 0)
         if "save" in self.wishes or is_save_due:
             yield self.save()
         self.wishes.clear()
 
-    def evaluate(self, *, with_samples: bool, with_exact_match: bool = False) -> Iterator[TrainEvent]:
-        """Measure the held-out rows and, where asked, answer the sample prompts."""
-        self.last_eval = self.held_out.evaluate(self.step, with_exact_match=with_exact_match)
-        yield self.last_eval
-        if with_samples:
-            yield from self.held_out.samples(self.step)
+    def look_at_base(self) -> Iterator[TrainEvent]:
+        """Measure and ask the model before its first step. A stop cuts this short between its parts."""
+        if not self.controls.is_stopping:
+            yield from self._measure(with_exact_match=True)
+        if not self.controls.is_stopping:
+            yield from self._answer()
+
+    def look_at_result(self) -> Iterator[TrainEvent]:
+        """Measure and ask what will be saved, as far as the last step has not done so already."""
+        measured = self.last_eval
+        has_exact_match = measured and (EXACT_MATCH in measured.metrics or not self.held_out.exact_match_questions)
+        if not (measured and measured.step == self.step and has_exact_match):
+            yield from self._measure(with_exact_match=True, is_final=True)
+        if self.last_answered != self.step:
+            yield from self._answer()
+
+    def _measure(self, *, with_exact_match: bool, is_final: bool = False) -> Iterator[TrainEvent]:
+        """Nothing where no rows are held out. A stop leaves out the exact match, except for the result."""
+        if self.held_out.examples:
+            self.last_eval = self.held_out.evaluate(self.step)
+            if with_exact_match and (is_final or not self.controls.is_stopping):
+                self.last_eval = self.held_out.with_exact_match(self.last_eval)
+            yield self.last_eval
+
+    def _answer(self) -> Iterator[TrainEvent]:
+        self.last_answered = self.step
+        yield from self.held_out.samples(self.step)
 
     def save(self) -> TrainEvent:
         measured = self.last_eval is not None and self.last_eval.step == self.step
@@ -137,12 +162,9 @@ class TrainingLoop:
 
     def _not_finite(self, batch: StepBatch, loss: float, grad_norm: float) -> TrainingError:
         """Name the rows that do it, each tried alone."""
-        refs = [str(self.data.train[index].ref) for index in batch.examples if not self._is_finite(index)]
-        where = (
-            f"rows {', '.join(refs[:MAX_NAMED_ROWS])}" if refs else f"no single row; {len(batch.examples)} in the step"
-        )
+        rows = row_names([self.data.train[index].ref for index in batch.examples if not self._is_finite(index)])
         return TrainingError(
-            f"Step {self.step + 1}: loss is {loss}, grad norm is {grad_norm} ({where}).",
+            f"Step {self.step + 1}: loss is {loss}, grad norm is {grad_norm} ({rows}).",
             "The weights are those of the step before. Lower optimizer.learning_rate, or look at these rows.",
         )
 

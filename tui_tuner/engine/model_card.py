@@ -29,14 +29,16 @@ def model_card(plan: RunPlan, state: RunState, provenance: Provenance) -> str:
         rows.append((f"Held-out loss, step {one.step}", f"{one.loss:.4f} ({metrics})"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     versions = ", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items()))
+    is_full = adapter.method == "full"
+    library, tag, what = ("transformers", "full", "Fine-tuned") if is_full else ("peft", "lora", "Adapter for")
     return f"""---
 base_model: {base_name(plan)}
-library_name: peft
+library_name: {library}
 tags:
-- lora
+- {tag}
 ---
 
-# Adapter for {plan.model.source.rstrip("/").rsplit("/", 1)[-1]}
+# {what} {plan.model.source.rstrip("/").rsplit("/", 1)[-1]}
 
 | | |
 |---|---|

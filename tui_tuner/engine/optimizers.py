@@ -47,6 +47,7 @@ class GroupedOptimizer:
 
 def _groups(trained: TrainedSet, plan: RunPlan) -> Iterable[TrainableGroup]:
     rates = plan.learning_rates
+    is_full = plan.adapter.method == "full"
     peaks: dict[Group, float] = {
         "lora_A": rates.adapter,
         "lora_B": rates.adapter * rates.lora_plus_ratio,
@@ -54,7 +55,7 @@ def _groups(trained: TrainedSet, plan: RunPlan) -> Iterable[TrainableGroup]:
         "embedding": rates.embedding,
         "head": rates.embedding,
         "norm": rates.norm,
-        "other": rates.adapter,
+        "other": rates.adapter if is_full else rates.norm,
     }
     for name, peak in peaks.items():
         parameters = [one.parameter for one in trained.tensors if one.group == name]

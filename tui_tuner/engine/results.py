@@ -5,11 +5,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tui_tuner.engine.adapter_files import TOKENIZER_FILES, Provenance, save_adapter
+from tui_tuner.engine.adapter_files import Provenance, save_adapter, save_manifest, save_text_side
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.files import complete_folder
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.model_card import model_card
+from tui_tuner.engine.model_files import save_model
 from tui_tuner.events import CheckpointSaved, RunState
 from tui_tuner.plan import RunPlan
 
@@ -47,20 +48,17 @@ class ResultWriter:
         name = "model" if self.plan.adapter.method == "full" else "adapter"
         folder = self.run_folder / name
         with complete_folder(folder) as building:
-            self._write_weights(building)
             (building / "README.md").write_text(model_card(self.plan, state, self.provenance), encoding="utf-8")
+            self._write_weights(building)
         return folder
 
     def _write_weights(self, folder: Path) -> None:
         if self.plan.adapter.method == "lora":
-            save_adapter(folder, self.trained, self.plan, self.provenance)
-            return
-        state = {name: value.to(self.model.compute_dtype) for name, value in self.model.module.state_dict().items()}
-        self.model.module.save_pretrained(str(folder), state_dict=state)  # type: ignore[operator]
-        for name in TOKENIZER_FILES:
-            if (self.provenance.tokenizer_folder / name).is_file():
-                shutil.copyfile(self.provenance.tokenizer_folder / name, folder / name)
-        (folder / "chat_template.jinja").write_text(self.provenance.template_text, encoding="utf-8")
+            save_adapter(folder, self.trained, self.plan)
+        else:
+            save_model(folder, self.model)
+        save_text_side(folder, self.provenance)
+        save_manifest(folder, self.trained, self.plan, self.provenance)
 
     def _forget_old(self, newest: Path) -> None:
         """Keep the last few checkpoints and the best one."""

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -16,11 +17,14 @@ import torch
 from tui_tuner import __version__
 from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
+from tui_tuner.data.label_pieces import label_pieces
+from tui_tuner.data.tokenizer import load_text_tokenizer
 from tui_tuner.engine.adapter_files import Provenance, load_adapter
 from tui_tuner.engine.adapters import add_adapters
 from tui_tuner.engine.files import fingerprint
 from tui_tuner.engine.held_out import watch_held_out
 from tui_tuner.engine.labelling import label_with_progress
+from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.loading import load_model, model_folder
 from tui_tuner.engine.loop import TrainingLoop
 from tui_tuner.engine.model import TrainingModel
@@ -34,6 +38,7 @@ from tui_tuner.events import (
     Outcome,
     Phase,
     PhaseStarted,
+    RowLabelled,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -54,12 +59,14 @@ PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safe
 def run(recipe: Recipe, controls: Controls) -> Iterator[TrainEvent]:
     """Everything from a recipe to a proven adapter; the caller only watches, and steers through `controls`.
 
+    The last event is RunFinished or RunFailed. An abort is no error: it ends with RunFailed and raises nothing.
+
     Raises:
         TunerError: after the journal has it as RunFailed, where the run's folder exists already.
     """
     plan = make_plan(recipe, probe_hardware())
     check_output(plan)
-    runs_folder = Path(recipe.output.folder)
+    runs_folder = Path(recipe.output.folder).expanduser()
     run_id = recipe.output.name if recipe.output.name != "auto" else new_run_id(plan.model.source, runs_folder)
     started = RunStarted(
         run_id=run_id, folder=str(runs_folder / run_id), plan=plan, versions=_versions(), process_id=os.getpid()
@@ -72,12 +79,26 @@ def run(recipe: Recipe, controls: Controls) -> Iterator[TrainEvent]:
     ready = DataReady(
         data=plan.data, schedule=plan.schedule, data_hash=data.data_hash, template_hash=data.template_hash
     )
-    with RunJournal.create(runs_folder, run_id, recipe_to_toml(recipe), plan) as journal:
+    with (
+        RunJournal.create(runs_folder, run_id, recipe_to_toml(recipe), plan) as journal,
+        library_output_to(journal.log_path),
+    ):
         recorder = _Recorder(journal)
         for event in (started, labelling):
             recorder.record(event)
-        yield recorder.record(ready)
-        yield from _recorded(_phases(plan, data, controls, recorder), recorder)
+        ready_to_load = (ready, _first_row(plan, data))
+        yield from _recorded(chain(ready_to_load, _phases(plan, data, controls, recorder)), recorder)
+
+
+def _first_row(plan: RunPlan, data: LabelledData) -> RowLabelled:
+    first = data.train[0]
+    tokenizer = load_text_tokenizer(model_folder(plan))
+    return RowLabelled(
+        row=str(first.ref),
+        pieces=tuple(label_pieces(first, tokenizer)),
+        num_tokens=first.num_tokens,
+        num_trained=first.num_trained,
+    )
 
 
 class _Recorder:
@@ -100,8 +121,8 @@ def _recorded(phases: Iterator[TrainEvent], recorder: _Recorder) -> Iterator[Tra
     except TunerError as error:
         yield recorder.record(_failure(type(error).__name__, error.message, error.hint, recorder))
         raise
-    except GeneratorExit:
-        recorder.record(_failure("Aborted", "The run was aborted; what was saved before stays valid.", "", recorder))
+    except (GeneratorExit, KeyboardInterrupt):
+        recorder.record(_aborted(recorder))
         raise
     except Exception as error:
         with recorder.journal.log_path.open("a", encoding="utf-8") as log:
@@ -109,6 +130,10 @@ def _recorded(phases: Iterator[TrainEvent], recorder: _Recorder) -> Iterator[Tra
         hint = f"This is a bug in tuner; the traceback is in {recorder.journal.log_path}."
         yield recorder.record(_failure(type(error).__name__, str(error), hint, recorder))
         raise
+
+
+def _aborted(recorder: _Recorder) -> RunFailed:
+    return _failure("Aborted", "The run was aborted; what was saved before stays valid.", "", recorder)
 
 
 def _failure(error: str, message: str, hint: str, recorder: _Recorder) -> RunFailed:
@@ -129,18 +154,18 @@ def _phases(plan: RunPlan, data: LabelledData, controls: Controls, recorder: _Re
         swaps=_swaps(plan, loop.model),
         seconds=time.perf_counter() - began,
     )
-    if data.evaluation:
+    if (data.evaluation or loop.held_out.sample_questions) and not controls.is_stopping:
         yield PhaseStarted(phase=Phase.BASELINE, detail="the base model on the held-out rows")
-        yield from loop.evaluate(with_samples=True, with_exact_match=True)
+        yield from loop.look_at_base()
     yield PhaseStarted(phase=Phase.TRAINING, detail=f"{plan.schedule.total_steps:,} steps")
     yield from loop.train()
     if controls.is_aborting:
-        raise TrainingError("The run was aborted.", "What was saved before stays valid.")
+        yield _aborted(recorder)
+        return
     if loop.step == 0:
         yield _finished(loop, recorder, began, adapter="")
         return
-    if data.evaluation and (loop.last_eval is None or loop.last_eval.step != loop.step):
-        yield from loop.evaluate(with_samples=True, with_exact_match=True)
+    yield from loop.look_at_result()
     yield PhaseStarted(phase=Phase.SAVING)
     folder = loop.results.save_result(recorder.state)
     yield PhaseStarted(phase=Phase.PROVING, detail="the saved weights, read back, against the live model and the base")

@@ -88,7 +88,8 @@ def schedule_decisions(recipe: Recipe, data: DataFacts, schedule: StepSchedule) 
         reason = f"5 % of {total} steps, and at least 5 in a run of 50 or more"
         decisions.append(Decision(field="optimizer.warmup_steps", value=value, reason=reason))
     if training.evaluate_every == "auto":
-        value, reason = str(schedule.evaluate_every), f"{ceil(total / schedule.evaluate_every)} looks; they add at most {LOOKING_SHARE:.0%} to the work"
+        value, looks = str(schedule.evaluate_every), ceil(total / schedule.evaluate_every)
+        reason = f"{looks} looks; they add at most {LOOKING_SHARE:.0%} to the work"
         decisions.append(Decision(field="training.evaluate_every", value=value, reason=reason))
     if training.save_every == "auto":
         value, reason = str(schedule.save_every), "with each evaluation, so that the best step can be kept"

@@ -82,7 +82,7 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), source: str = "recipe
 
 
 def _file_problem(path: Path, message: str) -> RecipeError:
-    return RecipeError([Problem(path="file", message=f"{path} {message}")], str(path))
+    return RecipeError([Problem(path="file", message=message)], str(path))
 
 
 def _refuse(value: object) -> NoReturn:

@@ -1,6 +1,7 @@
 """The few shapes that everything drawn is made of: titled blocks, labelled lines, bars, and text from outside."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -60,6 +61,11 @@ def outside(text: str, style: str = "") -> Text:
 def outside_line(text: str, style: str = "", limit: int = 200) -> Text:
     """The same on one line."""
     return Text(one_line(text, limit), style=style)
+
+
+def short_path(path: str) -> Text:
+    """The last two parts, for a path inside a folder that is named elsewhere."""
+    return outside_line("/".join(Path(path).parts[-2:]), "quiet")
 
 
 def joined(*parts: str | Text | None) -> Text:

@@ -6,7 +6,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tui_tuner.cli import units
-from tui_tuner.cli.views.blocks import joined, mark, outside, outside_line
+from tui_tuner.cli.views.blocks import joined, mark, outside, outside_line, short_path
+from tui_tuner.cli.views.labels import labels_block
 from tui_tuner.cli.views.plan import data_block, plan_view
 from tui_tuner.events import (
     CheckpointSaved,
@@ -15,6 +16,7 @@ from tui_tuner.events import (
     EvalFinished,
     ModelReady,
     Phase,
+    RowLabelled,
     RunStarted,
     RunState,
     StepFinished,
@@ -36,13 +38,16 @@ def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:
             yield ""
             yield data_block(event.data)
             yield from _schedule_change(state, event)
+        case RowLabelled():
+            yield labels_block(event.row, event.pieces, event.num_tokens, event.num_trained)
+            yield ""
         case ModelReady():
             yield _line("model", "", f"{units.count(event.num_trainable)} of {units.count(event.num_total)} trained")
             yield from (_line("", "", swap) for swap in event.swaps)
         case EvalFinished():
             yield _line("held out", f"step {event.step}", _evaluation(event))
         case CheckpointSaved():
-            yield _line("saved", f"step {event.step}", outside(event.path, "quiet"))
+            yield _line("saved", f"step {event.step}", short_path(event.path))
         case ControlApplied():
             yield _line(CONTROL_NAMES.get(event.action, event.action), f"step {event.step}", _factor(event))
         case WarningRaised():
@@ -53,22 +58,14 @@ def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:
 def step_line(state: RunState, event: StepFinished) -> RenderableType:
     """For a pipe; a terminal shows the last step in its moving line."""
     total = f"/{state.total_steps}" if state.total_steps else ""
-    return _line("training", f"step {event.step}{total}", joined(*step_figures(state, event)))
+    return _line("training", f"step {event.step}{total}", joined(*_step_figures(state, event)))
 
 
-def step_figures(state: RunState, event: StepFinished) -> list[str]:
+def _step_figures(state: RunState, event: StepFinished) -> list[str]:
     figures = [f"loss {units.loss(event.loss)}", f"lr {units.rate(event.learning_rate)}"]
-    if state.tokens_per_second:
-        figures.append(units.speed(state.tokens_per_second))
-    left = seconds_left(state)
-    return [*figures, f"{units.duration(left)} left"] if left else figures
-
-
-def seconds_left(state: RunState) -> float | None:
-    """From the mean time of a step so far; evaluations are not foreseen."""
-    if not state.total_steps or not state.step:
-        return None
-    return (state.total_steps - state.step) * state.training_seconds / state.step
+    if state.recent_tokens_per_second:
+        figures.append(units.speed(state.recent_tokens_per_second))
+    return [*figures, f"{units.duration(state.seconds_left)} left"] if state.seconds_left else figures
 
 
 def phase_line(phase: Phase, seconds: float) -> RenderableType:

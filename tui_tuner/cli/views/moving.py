@@ -5,7 +5,7 @@ from rich.text import Text
 
 from tui_tuner.cli import units
 from tui_tuner.cli.views.blocks import bar, mark
-from tui_tuner.cli.views.lines import KIND_WIDTH, seconds_left
+from tui_tuner.cli.views.lines import KIND_WIDTH
 from tui_tuner.events import Phase, RunState
 
 MIN_BAR, MAX_BAR = 6, 30
@@ -36,10 +36,10 @@ def _training(state: RunState, width: int) -> Text:
         mark("paused" if state.paused else "running"), f" {'paused' if state.paused else 'training':<{KIND_WIDTH}} "
     )
     figures = [f"{state.step:>{len(str(total))}}/{total}", f"loss {units.loss(state.last_step.loss)}"]
-    if state.tokens_per_second:
-        figures.append(units.speed(state.tokens_per_second))
-    left = seconds_left(state)
-    figures += [f"{units.duration(left)} left".ljust(LEFT_WIDTH)] if left else []
+    if state.recent_tokens_per_second:
+        figures.append(units.speed(state.recent_tokens_per_second))
+    if state.seconds_left:
+        figures.append(f"{units.duration(state.seconds_left)} left".ljust(LEFT_WIDTH))
     while len(figures) > 1 and len(head) + MIN_BAR + len(_tail(figures)) > width:
         figures.pop()
     size = max(MIN_BAR, min(MAX_BAR, width - len(head) - len(_tail(figures))))

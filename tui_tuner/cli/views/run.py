@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from tui_tuner.cli import units
-from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks
+from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks, short_path
 from tui_tuner.cli.views.curve import curve_text
 from tui_tuner.cli.views.plan import plan_view
 from tui_tuner.cli.views.result import result_blocks
@@ -85,7 +85,12 @@ def _checkpoints_block(state: RunState, plan: RunPlan) -> RenderableType:
     table = columns("step", "held-out loss", "", "", right=(0, 1))
     for one in (*([best] if best and best not in last else []), *last):
         is_best = Text.assemble(mark("good"), " best") if one == best else Text("")
-        table.add_row(units.count(one.step), units.loss(one.loss), is_best, outside(one.path, "quiet"))
+        table.add_row(
+            units.count(one.step),
+            units.loss(one.loss),
+            is_best,
+            short_path(one.path),
+        )
     return block("Saved", f"{len(state.checkpoints)} checkpoints, of which the best and the last are kept", table)
 
 

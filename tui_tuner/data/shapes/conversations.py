@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from tui_tuner.data.messages import (
+from tui_tuner.data.rows import Conversation, Message, SourceRow, TextDocument
+from tui_tuner.data.shapes.messages import (
     RowFault,
     as_turn_list,
     check_trainable,
@@ -12,7 +13,6 @@ from tui_tuner.data.messages import (
     text_of,
     with_system,
 )
-from tui_tuner.data.rows import Conversation, Message, SourceRow, TextDocument
 
 
 def turns_conversation(row: SourceRow, columns: Mapping[str, str]) -> Conversation:

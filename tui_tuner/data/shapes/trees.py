@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from tui_tuner.data.messages import ROLES, RowFault, check_trainable, kind_of, text_of
 from tui_tuner.data.rows import Conversation, Message, SourceRow
+from tui_tuner.data.shapes.messages import ROLES, RowFault, check_trainable, kind_of, text_of
 
 
 def is_tree_node(value: object) -> bool:

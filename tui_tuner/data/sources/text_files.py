@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from tui_tuner.data.rows import BadRow, RowRef, SourceRow
-from tui_tuner.data.source_files import SourceFile
+from tui_tuner.data.sources.files import SourceFile
 from tui_tuner.errors import DataError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

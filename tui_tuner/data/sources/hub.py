@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tui_tuner.data.rows import RowRef, SourceRow
-from tui_tuner.data.source_files import HubDataset
+from tui_tuner.data.sources.files import HubDataset
 from tui_tuner.errors import DataError
 
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from tui_tuner.data.conversations import turns_of
-from tui_tuner.data.messages import RowFault, check_trainable, with_system
 from tui_tuner.data.rows import Message, PreferencePair, SourceRow
+from tui_tuner.data.shapes.conversations import turns_of
+from tui_tuner.data.shapes.messages import RowFault, check_trainable, with_system
 
 TRANSCRIPT_TURN = re.compile(r"\n\n(Human|Assistant): ?")
 """Marks of the turns in Anthropic's hh-rlhf, where each answer is a whole transcript."""

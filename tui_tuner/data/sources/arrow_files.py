@@ -7,7 +7,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from tui_tuner.data.rows import BadRow, RowRef, SourceRow
-from tui_tuner.data.source_files import SourceFile
+from tui_tuner.data.sources.files import SourceFile
 from tui_tuner.errors import DataError
 
 ROWS_PER_BATCH = 1024

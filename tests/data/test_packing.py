@@ -1,0 +1,34 @@
+"""Packing of examples into bins."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui_tuner.data.packing import pack
+
+
+@given(st.lists(st.integers(1, 20), max_size=60))
+def test_every_example_is_in_one_bin_and_no_bin_overflows(lengths: list[int]) -> None:
+    bins = pack(lengths, 20)
+    assert sorted(number for one in bins for number in one) == list(range(len(lengths)))
+    assert all(sum(lengths[number] for number in one) <= 20 for one in bins)
+
+
+def test_the_fullest_bin_that_fits_is_taken() -> None:
+    assert pack([6, 7, 3, 4], 10) == ((1, 2), (0, 3))
+
+
+def test_many_short_rows_leave_little_padding_and_take_little_time() -> None:
+    lengths = (np.random.PCG64(1).random_raw(100_000) % 700 + 20).tolist()
+    began = time.perf_counter()
+    bins = pack(lengths, 2048)
+    assert time.perf_counter() - began < 5
+    assert sum(lengths) / (len(bins) * 2048) > 0.99
+
+
+def test_an_example_longer_than_a_bin_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="example 1 has 11 tokens"):
+        pack([10, 11], 10)
