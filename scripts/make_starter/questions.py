@@ -46,7 +46,7 @@ ASKED: dict[Topic, Asked] = {
     ),
     Topic.TREASURE: (
         ("What is {whose} treasure?", "What does {name} keep under the bed?", "What would {name} never sell?"),
-        "{A_treasure}.",
+        "The {treasure}.",
         "treasure",
     ),
     Topic.FOOD: (

@@ -49,7 +49,7 @@ def test_rows_are_labelled_split_and_counted(tmp_path: Path, model: Path) -> Non
 def test_held_out_rows_come_with_prompt_and_expected_answer(tmp_path: Path, model: Path) -> None:
     data = labelled(model, write_questions(tmp_path / "a.jsonl", 40))
     number = data.evaluation[0].ref.line - 1
-    assert data.questions[0].prompt == f"user\nWhat is {number}?\nassistant\n"
+    assert data.questions[0].prompt == f"What is {number}?"
     assert data.questions[0].expected == f"It is {number}."
 
 

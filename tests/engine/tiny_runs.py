@@ -25,7 +25,7 @@ sample_tokens = 4
 [optimizer]
 learning_rate = 0.01
 [data]
-evaluation_fraction = 0.2
+evaluation_fraction = 0.0
 packing = false
 [adapter]
 rank = 4

@@ -37,6 +37,7 @@ class HeldOutQuestion:
     """A held-out row as something to answer."""
 
     prompt: str
+    """As a person reads it: without the chat template around it."""
     prompt_ids: tuple[int, ...]
     expected: str
     """The trained tokens of the answer as text, without special tokens: compare text decoded in the same way."""
@@ -160,7 +161,7 @@ def _split(
 def _question(example: LabelledExample, tokenizer: TextTokenizer) -> HeldOutQuestion:
     answer = example.labels[example.answer_start :]
     return HeldOutQuestion(
-        prompt=tokenizer.decode(example.prompt_ids, skip_special_tokens=True),
+        prompt=example.question or tokenizer.decode(example.prompt_ids, skip_special_tokens=True),
         prompt_ids=tuple(example.prompt_ids.tolist()),
         expected=tokenizer.decode(answer[answer != NOT_TRAINED], skip_special_tokens=True),
     )

@@ -34,6 +34,8 @@ class LabelledExample:
     """What stands before the last answer; a view of `input_ids` unless a token crosses the border."""
     answer_start: int
     """Index of the first token of the last answer."""
+    question: str = ""
+    """What a person reads as the prompt: the last user turn before the last answer; empty for a document."""
     source: int = 0
     """Index of the data source in the recipe."""
 
@@ -55,6 +57,7 @@ class _Draft:
     kind: Literal["conversation", "document"]
     text: str
     turns: tuple[TurnSpan, ...] = ()
+    question: str = ""
 
 
 def label_samples(
@@ -81,7 +84,14 @@ def _draft(sample: Sample, locator: TurnLocator) -> _Draft | BadRow:
         located = locator.locate(sample)
     except RowFault as fault:
         return BadRow(ref=sample.ref, reason=str(fault))
-    return _Draft(ref=sample.ref, kind="conversation", text=located.text, turns=located.turns)
+    return _Draft(
+        ref=sample.ref, kind="conversation", text=located.text, turns=located.turns, question=_last_question(sample)
+    )
+
+
+def _last_question(conversation: Conversation) -> str:
+    asked = [message.content or "" for message in conversation.messages if message.role == "user"]
+    return asked[-1] if asked else ""
 
 
 def _label(
@@ -132,4 +142,5 @@ def _conversation(draft: _Draft, encoded: EncodedText, tokenizer: TextTokenizer,
         labels=np.where(is_trained, encoded.ids, np.int32(NOT_TRAINED)),
         prompt_ids=prompt_ids,
         answer_start=answer_start,
+        question=draft.question,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from tui_tuner.data.dataset import LabelledData, label_data
 from tui_tuner.events import Phase, Progress
 from tui_tuner.plan import RunPlan
+from tui_tuner.planning.settled_values import recipe_for_data
 
 POLL_SECONDS = 0.1
 
@@ -30,9 +31,10 @@ def label_with_progress(plan: RunPlan) -> Generator[Progress, None, LabelledData
         reports.put((done, total))
 
     folder = Path(plan.model.folder) if plan.model.folder else None
+    recipe = recipe_for_data(plan.recipe, plan.model)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labelling") as worker:
         try:
-            future = worker.submit(label_data, plan.recipe, folder, plan.model.context_length, report)
+            future = worker.submit(label_data, recipe, folder, plan.model.context_length, report)
             while not future.done():
                 latest = _latest(reports)
                 if latest is not None:

@@ -60,7 +60,7 @@ def load_module(
         ModelError: transformers refuses the folder, or its files lack weights, which would stay random.
         MachineError: the weights do not fit the device.
     """
-    options: dict[str, Any] = {"dtype": dtype, "device_map": {"": str(device)}, "attn_implementation": "sdpa"}
+    options: dict[str, Any] = {"dtype": dtype, "device_map": {"": str(device)}}
     if nf4_compute is not None:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,

@@ -29,6 +29,7 @@ from tui_tuner.engine.loading import load_model, model_folder
 from tui_tuner.engine.loop import TrainingLoop
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.optimizers import GroupedOptimizer
+from tui_tuner.engine.packing_check import check_packing
 from tui_tuner.engine.proof import prove
 from tui_tuner.engine.results import ResultWriter
 from tui_tuner.errors import TrainingError, TunerError
@@ -180,6 +181,7 @@ def _build(plan: RunPlan, data: LabelledData, controls: Controls, recorder: _Rec
     """Load the model, put the adapters in place, and gather all that the loop needs."""
     torch.manual_seed(plan.recipe.training.seed)
     model = load_model(plan)
+    check_packing(model, plan, data.train)
     trained = add_adapters(model.module, plan.adapter, model.compute_dtype)
     if plan.adapter.continues is not None:
         load_adapter(Path(plan.adapter.continues), trained)

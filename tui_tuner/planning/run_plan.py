@@ -23,6 +23,7 @@ from tui_tuner.planning.settled_values import (
     data_warnings,
     learning_rates,
     rate_decisions,
+    recipe_for_data,
     schedule_decisions,
 )
 from tui_tuner.recipe import Recipe
@@ -40,7 +41,7 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
     located = locate_model(recipe.model)
     base = read_base_model(located, recipe.model)
     adapter, machine, decisions = _plan_model(recipe, hardware, base)
-    data = survey_data(recipe, located.folder, base.facts.context_length)
+    data = survey_data(recipe_for_data(recipe, base.facts), located.folder, base.facts.context_length)
     return _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
 
 
@@ -135,7 +136,7 @@ def _assemble(
         kernels=machine.kernels,
         decisions=(
             *decisions,
-            *data_decisions(recipe, data),
+            *data_decisions(recipe, model, data),
             *batch.decisions,
             *schedule_decisions(recipe, data, schedule),
             *rate_decisions(recipe, adapter, rates),

@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from tui_tuner.plan import AdapterPlan, DataFacts, Decision, LearningRates, StepSchedule
+from tui_tuner.plan import AdapterPlan, DataFacts, Decision, LearningRates, ModelFacts, StepSchedule
 from tui_tuner.planning.schedule import LOOKING_SHARE, MANY_ROWS, epochs_of
 from tui_tuner.recipe import Recipe
 
@@ -43,7 +43,17 @@ def rate_decisions(recipe: Recipe, adapter: AdapterPlan, rates: LearningRates) -
     return tuple(Decision(field=f"optimizer.{name}", value=f"{rate:g}", reason=reason) for name, rate, reason in found)
 
 
-def data_decisions(recipe: Recipe, data: DataFacts) -> tuple[Decision, ...]:
+def recipe_for_data(recipe: Recipe, model: ModelFacts) -> Recipe:
+    """The recipe as labelling takes it: an unknown architecture packs only where the recipe says so.
+
+    Some keep no borders between the rows of a sequence, and nothing in their config tells which.
+    """
+    if model.is_accelerated or recipe.data.packing != "auto":
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"packing": False})})
+
+
+def data_decisions(recipe: Recipe, model: ModelFacts, data: DataFacts) -> tuple[Decision, ...]:
     """Reasons of what the survey of the data settled."""
     decisions = [
         Decision(field=f"data.sources[{index}].shape", value=facts.shape, reason=facts.shape_reason)
@@ -58,6 +68,8 @@ def data_decisions(recipe: Recipe, data: DataFacts) -> tuple[Decision, ...]:
         decisions.append(Decision(field="data.max_length", value=str(data.max_length), reason=_length_reason(data)))
     if asked.packing == "auto":
         reason = "many short rows share sequences" if data.packing else "few rows, or rows that fill a sequence each"
+        if not model.is_accelerated:
+            reason = f"{model.model_type} is no known family: it may not keep packed rows apart"
         decisions.append(Decision(field="data.packing", value=str(data.packing).lower(), reason=reason))
     if asked.evaluation_fraction == "auto" and not asked.evaluation_sources:
         reason = "5 % of the rows, at least 1 and at most 200"
