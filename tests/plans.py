@@ -277,7 +277,7 @@ def proof(*, passed: bool = True) -> ProofFinished:
     return ProofFinished(
         time=NOON + 118,
         passed=passed,
-        rows=16,
+        positions=16,
         max_difference_to_live=3.1e-6 if passed else 0.4,
         tolerance=1e-3,
         mean_difference_to_base=0.731,

@@ -179,7 +179,8 @@ class ProofFinished(Event):
 
     kind: Literal["proof"] = "proof"
     passed: bool
-    rows: int
+    positions: int
+    """Trained tokens that were compared."""
     max_difference_to_live: float
     """Largest difference of a log-probability of a trained token, saved against live."""
     tolerance: float

@@ -133,7 +133,7 @@ def _verdict(
         message = f"saved equals live (max {to_live:.1e}), differs from base (mean {to_base:.3f}, KL {kl:.3f})"
     return ProofFinished(
         passed=not mismatched and to_live <= tolerance and to_base > 0,
-        rows=len(live.of_labels_N),
+        positions=len(live.of_labels_N),
         max_difference_to_live=to_live,
         tolerance=tolerance,
         mean_difference_to_base=to_base,

@@ -1,45 +1,28 @@
-"""One row as the model sees it: trained tokens bold behind a bar in the gutter, masked ones dim behind a dot."""
+"""The row that a run shows before it trains: trained tokens marked in the gutter, masked ones dim."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import RenderableType
-from rich.table import Column, Table
 from rich.text import Text
 
 from tui_tuner.cli import units
 from tui_tuner.cli.views.blocks import block, joined, outside
+from tui_tuner.cli.views.labelled_lines import LEGEND, LabelledLines, Piece
 
-Piece = tuple[str, bool]
-"""The text of consecutive tokens of one kind, and whether they are trained."""
+MAX_SHOWN_PIECE = 2000
 
 
 def labels_block(row: str, pieces: Sequence[Piece], num_tokens: int, num_trained: int) -> RenderableType:
-    """`row` says where the row is from: "train.jsonl:17"."""
+    """`row` says where the row is from: "train.jsonl:17". The middle of a very long piece is left out and counted."""
     share = units.percent(num_trained / num_tokens) if num_tokens else "none"
-    table = Table.grid(Column(width=1), Column(overflow="fold"), padding=(0, 1, 0, 0))
-    for line in _lines(pieces):
-        table.add_row(_gutter(line), _text(line))
     headline = joined(outside(row), f"{units.count(num_tokens)} tokens, {share} of them trained")
-    return block("Labels", headline, table)
+    lines = LabelledLines([(shortened(text), is_trained) for text, is_trained in pieces])
+    return block("Labels", headline, lines, Text(LEGEND, style="quiet"))
 
 
-def _lines(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """The pieces broken at newlines, each of which shows at the end of its line."""
-    line: list[Piece] = []
-    for text, is_trained in pieces:
-        *ended, rest = text.split("\n")
-        for part in ended:
-            yield [*line, (part + "⏎", is_trained)]
-            line = []
-        if rest:
-            line.append((rest, is_trained))
-    if line:
-        yield line
-
-
-def _gutter(line: Sequence[Piece]) -> Text:
-    return Text("▌", style="learned") if any(is_trained for _, is_trained in line) else Text("·", style="quiet")
-
-
-def _text(line: Sequence[Piece]) -> Text:
-    return Text.assemble(*(outside(text, "trained" if is_trained else "masked") for text, is_trained in line))
+def shortened(text: str, limit: int = MAX_SHOWN_PIECE) -> str:
+    """Beginning and end of a text that is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n⋯ {units.count(len(text) - 2 * half)} more characters ⋯\n{text[-half:]}"
