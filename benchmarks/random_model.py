@@ -55,8 +55,8 @@ def _tokenizer(vocab_size: int) -> Any:
     tokens = ["<pad>", "<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>", *letters]
     tokens += [f"<|extra_{number}|>" for number in range(len(tokens), vocab_size)]
     tokenizer = Tokenizer(models.BPE(vocab={token: number for number, token in enumerate(tokens)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         additional_special_tokens=["<|user|>", "<|assistant|>"],

@@ -213,5 +213,7 @@ class RunPlan(PlanValue):
     quantization: Literal["none", "nf4"]
     recompute: Literal["off", "layers"]
     kernels: Literal["on", "off"]
+    threads: int | None = None
+    """Processor threads that compute; None on a GPU."""
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...] = ()

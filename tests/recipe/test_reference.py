@@ -56,7 +56,7 @@ def test_the_recipe_in_the_docs_is_a_recipe() -> None:
 
 
 def test_docs_recipe_is_fresh() -> None:
-    message = "run `tuner schema --markdown > docs/recipe.md`"
+    message = "run `make docs`"
     assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == recipe_reference(), message
 
 

@@ -24,6 +24,8 @@ def load_model(plan: RunPlan) -> TrainingModel:
         MachineError: the weights do not fit the device.
     """
     device = torch.device("cuda", torch.cuda.current_device()) if plan.device == "cuda" else torch.device("cpu")
+    if plan.threads is not None:
+        torch.set_num_threads(plan.threads)
     compute_dtype = DTYPES[plan.dtype]
     is_full = plan.adapter.method == "full"
     quantises = plan.quantization == "nf4" and plan.model.stored_quantization is None

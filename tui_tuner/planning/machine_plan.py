@@ -10,6 +10,8 @@ from tui_tuner.planning.memory import GIB, MemorySettings, estimate_memory
 from tui_tuner.recipe import Recipe
 
 BFLOAT16_CAPABILITY = (8, 0)
+ONE_THREAD_PARAMETERS = 10_000_000
+"""Below this a product is over before a second thread has woken up, and on busy cores the two wait for each other."""
 SMALLEST_LENGTH = 512
 """Length of the one sequence that must fit beside 16-bit weights before 4 bit is chosen."""
 
@@ -22,6 +24,8 @@ class MachineChoice:
     dtype: Literal["bfloat16", "float32"]
     quantization: Literal["none", "nf4"]
     kernels: Literal["on", "off"]
+    threads: int | None = None
+    """Processor threads that compute; None on a GPU."""
     available: int | None
     """Bytes that the run may use on its device; None where that could not be read."""
 
@@ -41,16 +45,26 @@ def choose_machine(
     open_choice = MachineChoice(device=device, dtype=dtype, quantization="none", kernels="on", available=available)
     quantization, quantization_reason = _quantization(recipe, model, adapter, open_choice)
     kernels, kernels_reason = _kernels(recipe, model)
+    threads, threads_reason = _threads(recipe, hardware, model)
     found = (
         ("acceleration.device", recipe.acceleration.device, device, device_reason),
         ("model.dtype", recipe.model.dtype, dtype, dtype_reason),
         ("model.quantization", recipe.model.quantization, quantization, quantization_reason),
         ("acceleration.kernels", recipe.acceleration.kernels, kernels, kernels_reason),
     )
+    if device == "cpu":
+        found += (("acceleration.threads", recipe.acceleration.threads, str(threads), threads_reason),)
     decisions = tuple(
         Decision(field=field, value=value, reason=reason) for field, asked, value, reason in found if asked == "auto"
     )
-    choice = MachineChoice(device=device, dtype=dtype, quantization=quantization, kernels=kernels, available=available)
+    choice = MachineChoice(
+        device=device,
+        dtype=dtype,
+        quantization=quantization,
+        kernels=kernels,
+        threads=threads if device == "cpu" else None,
+        available=available,
+    )
     return choice, decisions
 
 
@@ -92,6 +106,15 @@ def _device(recipe: Recipe, hardware: Hardware) -> tuple[Literal["cpu", "cuda"],
         return "cpu", f"no NVIDIA GPU is visible; {hardware.cpu_count} processors are"
     gpu = hardware.gpus[0]
     return "cuda", f"{gpu.name}, {gpu.free_bytes / GIB:.1f} of {gpu.total_bytes / GIB:.1f} GiB free"
+
+
+def _threads(recipe: Recipe, hardware: Hardware, model: ModelFacts) -> tuple[int, str]:
+    asked = recipe.acceleration.threads
+    if asked != "auto":
+        return asked, "as asked"
+    if model.num_parameters < ONE_THREAD_PARAMETERS:
+        return 1, "so small a model is no faster on more, and much slower where others use them too"
+    return hardware.cpu_count, "all processors"
 
 
 def _available(recipe: Recipe, hardware: Hardware, gpu: Gpu | None) -> int | None:

@@ -76,10 +76,15 @@ def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
         dtype=plan.dtype,
         quantization=plan.quantization,
         kernels=plan.kernels,
+        threads=plan.threads,
         available=plan.memory.available,
     )
     kept = tuple(decision for decision in plan.decisions if decision.field.startswith(("model.", "adapter")))
-    kept += tuple(one for one in plan.decisions if one.field in ("acceleration.device", "acceleration.kernels"))
+    kept += tuple(
+        one
+        for one in plan.decisions
+        if one.field in ("acceleration.device", "acceleration.kernels", "acceleration.threads")
+    )
     return _assemble(plan.recipe, plan.name, plan.model, plan.adapter, machine, data, kept)
 
 
@@ -134,6 +139,7 @@ def _assemble(
         quantization=machine.quantization,
         recompute=batch.recompute,
         kernels=machine.kernels,
+        threads=machine.threads,
         decisions=(
             *decisions,
             *data_decisions(recipe, model, data),

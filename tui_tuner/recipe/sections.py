@@ -313,6 +313,12 @@ class AccelerationSection(Section):
     device: Literal["cpu", "cuda"] | Auto = option(
         "auto", "Device", "The first CUDA GPU where there is one, when auto.", examples=["cpu"]
     )
+    threads: PositiveInt | Auto = option(
+        "auto",
+        "Threads",
+        "Processor threads that compute on a CPU: one for a model under 10 M parameters, else all.",
+        examples=[4],
+    )
     kernels: Literal["off"] | Auto = option(
         "auto", "Kernels", 'Own loss and layers for known families; "off" runs the model\'s own code.', examples=["off"]
     )
