@@ -9,7 +9,7 @@ import torch
 from tui_tuner.starter import starter_held_out_file, starter_model_folder
 
 LARGEST_MODEL = 3_000_000
-ASKED_ROWS = 32
+ASKED_ROWS = 24
 LONGEST_ANSWER = 16
 
 

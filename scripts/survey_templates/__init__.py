@@ -1,0 +1,1 @@
+"""Measures how labels come out under many chat templates, for docs/labels.md."""
