@@ -20,12 +20,13 @@ from tui_tuner.journal import read_events
 
 WIDTH = 100
 NIGHT = TerminalTheme(
-    (16, 20, 27),
-    (214, 219, 230),
-    [(40, 46, 58), (255, 122, 102), (76, 201, 154), (240, 196, 58), (86, 180, 233), (204, 121, 167), (86, 210, 220)]
-    + [(214, 219, 230)],
-    None,
-)
+    background=(16, 20, 27),
+    foreground=(214, 219, 230),
+    normal=[
+        (40, 46, 58), (255, 122, 102), (76, 201, 154), (240, 196, 58),
+        (86, 180, 233), (204, 121, 167), (86, 210, 220), (214, 219, 230),
+    ],
+)  # fmt: skip
 
 
 def main(run_folder: Path, picture: Path) -> None:
@@ -42,7 +43,8 @@ def main(run_folder: Path, picture: Path) -> None:
             if event.step % max(1, total // (PLAIN_STEP_LINES // 3)) == 1:
                 canvas.print(step_line(state, event))
         elif not isinstance(event, RunStarted | DataReady):
-            canvas.print(*lines_of(state, event), sep="\n", end="" if not list(lines_of(state, event)) else "\n")
+            for line in lines_of(state, event):
+                canvas.print(line)
     canvas.print("", *result_blocks(state), sep="\n")
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(canvas.export_svg(title="tuner", theme=NIGHT), encoding="utf-8")

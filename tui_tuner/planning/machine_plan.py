@@ -46,7 +46,7 @@ def choose_machine(
     quantization, quantization_reason = _quantization(recipe, model, adapter, open_choice)
     kernels, kernels_reason = _kernels(recipe, model)
     threads, threads_reason = _threads(recipe, hardware, model)
-    found = (
+    found: tuple[tuple[str, object, str, str], ...] = (
         ("acceleration.device", recipe.acceleration.device, device, device_reason),
         ("model.dtype", recipe.model.dtype, dtype, dtype_reason),
         ("model.quantization", recipe.model.quantization, quantization, quantization_reason),
