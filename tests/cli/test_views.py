@@ -138,7 +138,7 @@ def test_the_list_of_runs_fits_a_narrow_terminal() -> None:
 
 def test_labels_mark_trained_tokens_in_the_gutter() -> None:
     pieces = [("<|user|>\nWhere?\n<|assistant|>\n", False), ("Here.\x1b<|end|>", True)]
-    assert drawn(labels_block("train.jsonl:17", pieces, 10, 4)).splitlines()[1:] == [
+    assert drawn(labels_block("train.jsonl:17", pieces, 10, 4)).splitlines()[1:-1] == [
         "  · <|user|>⏎", "  · Where?⏎", "  · <|assistant|>⏎", "  ▌ Here.␛<|end|>",
     ]  # fmt: skip
 

@@ -48,6 +48,7 @@ training = {max_steps = 2, micro_batch_size = 2, gradient_accumulation = 1, samp
 data.max_length = 128
 data.evaluation_fraction = 0.001
 data.on_bad_row = "drop"
+data.over_length = "cut"
 """
     events = train(tmp_path, SHARED / "datasets" / DATASETS[name], settings)
     assert [event.step for event in events if isinstance(event, StepFinished)] == [1, 2]

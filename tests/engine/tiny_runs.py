@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.tiny import write_tiny_model
 from tui_tuner.controls import Controls
 from tui_tuner.engine.run import run
-from tui_tuner.events import Event, RunState, StepFinished, TrainEvent
+from tui_tuner.events import EvalFinished, Event, RunState, StepFinished, TrainEvent
 from tui_tuner.recipe import Recipe, parse_recipe
 
 NAMES = ("ann", "ben", "cleo", "dan", "eva", "fay", "gus", "hal", "ida", "jon", "kim", "leo")
@@ -22,16 +22,20 @@ max_steps = 2
 micro_batch_size = 2
 gradient_accumulation = 2
 sample_tokens = 4
+evaluate_every = 99
+save_every = 99
 [optimizer]
 learning_rate = 0.01
 [data]
 evaluation_fraction = 0.0
 packing = false
+[acceleration]
+device = "cpu"
+"""
+ADAPTER = """
 [adapter]
 rank = 4
 alpha = 8
-[acceleration]
-device = "cpu"
 """
 Kind = TypeVar("Kind", bound=Event)
 
@@ -46,6 +50,10 @@ class Done:
     @property
     def losses(self) -> list[float]:
         return [one.loss for one in self.of(StepFinished)]
+
+    @property
+    def eval_losses(self) -> list[float]:
+        return [one.loss for one in self.of(EvalFinished)]
 
     @property
     def adapter(self) -> dict[str, Tensor]:
@@ -75,7 +83,9 @@ def recipe_in(folder: Path, *overrides: str, model: Path | None = None) -> Recip
     if not rows.exists():
         write_rows(rows, greetings())
     places = (f"model.source={model}", f"data.sources[0].path={rows}", f"output.folder={folder / 'runs'}")
-    return parse_recipe(RECIPE, (*places, "output.name=one", *overrides))
+    is_continued = any(override.startswith("model.adapter=") for override in overrides)
+    text = RECIPE if is_continued else RECIPE + ADAPTER
+    return parse_recipe(text, (*places, "output.name=one", *overrides))
 
 
 def train(folder: Path, *overrides: str, model: Path | None = None, controls: Controls | None = None) -> Done:

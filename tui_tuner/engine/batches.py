@@ -13,6 +13,7 @@ from torch import Tensor
 from tui_tuner.data.labels import LabelledExample
 from tui_tuner.data.packing import pack
 from tui_tuner.data.splits import epoch_order, shuffled_bins
+from tui_tuner.data.store.example_store import StoredExamples
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL
 from tui_tuner.plan import RunPlan
 
@@ -63,7 +64,7 @@ class StepBatch:
         return tuple(index for one in self.micro_batches for index in one.examples)
 
 
-def step_batches(examples: Sequence[LabelledExample], plan: RunPlan) -> Iterator[StepBatch]:
+def step_batches(examples: StoredExamples, plan: RunPlan) -> Iterator[StepBatch]:
     """Batches for `plan.schedule.total_steps` steps, epoch after epoch; the last step of an epoch may be smaller."""
     schedule = plan.schedule
     per_step = schedule.micro_batch_size * schedule.gradient_accumulation
@@ -78,28 +79,29 @@ def step_batches(examples: Sequence[LabelledExample], plan: RunPlan) -> Iterator
             yield StepBatch(micro, epoch + min(1.0, (start + per_step) / len(sequences)))
 
 
-def epoch_sequences(examples: Sequence[LabelledExample], plan: RunPlan, epoch: int) -> tuple[Sequence_, ...]:
+def epoch_sequences(examples: StoredExamples, plan: RunPlan, epoch: int) -> tuple[Sequence_, ...]:
     """The sequences of one epoch in order: one example each, or packed bins."""
     data = plan.recipe.data
     weights = [source.weight for source in data.sources]
-    order = epoch_order(examples, weights, data.seed, epoch, data.shuffle)
+    places = epoch_order(examples.sources, weights, data.seed, epoch, data.shuffle)
+    order = places.tolist()
     if not plan.data.packing:
         return tuple((index,) for index in order)
-    bins = pack([examples[index].num_tokens for index in order], plan.data.max_length)
+    bins = pack(examples.lengths[places].tolist(), plan.data.max_length)
     sequences = [tuple(order[place] for place in members) for members in bins]
     return shuffled_bins(sequences, data.seed, epoch, data.shuffle)
 
 
 def collate(examples: Sequence[LabelledExample], sequences: Sequence[Sequence_]) -> MicroBatch:
     """Lay documents end to end within each sequence, and pad sequences on the right to the longest."""
-    lengths = [sum(examples[index].num_tokens for index in members) for members in sequences]
+    documents = [[examples[index] for index in members] for members in sequences]
+    lengths = [sum(document.num_tokens for document in row) for row in documents]
     shape = (len(sequences), max(lengths))
     input_ids, labels = np.zeros(shape, np.int64), np.full(shape, IGNORED_LABEL, np.int64)
     positions = np.tile(np.arange(shape[1]), (shape[0], 1))
-    for row, members in enumerate(sequences):
+    for row, members in enumerate(documents):
         start = 0
-        for index in members:
-            document = examples[index]
+        for document in members:
             end = start + document.num_tokens
             input_ids[row, start:end] = document.input_ids
             # The last token of a document predicts nothing, so no label crosses into the next one.

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 
-from tui_tuner.data.chat import ChosenTemplate, choose_template, render_prompt
+from tui_tuner.data.rendering.template_choice import PromptRenderer, choose_template
 from tui_tuner.data.rows import Message
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
 from tui_tuner.engine.adapter_files import CONFIG, MANIFEST
 from tui_tuner.engine.generation import stream_tokens
 from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.loading import first_line, load_module
+from tui_tuner.engine.proof import read_back
 from tui_tuner.errors import AdapterError, RunError
 from tui_tuner.journal import find_run
 from tui_tuner.planning.model_source import locate_model
@@ -29,7 +29,7 @@ class Chat:
 
     module: Any
     tokenizer: TextTokenizer
-    template: ChosenTemplate
+    prompts: PromptRenderer
     stop_ids: tuple[int, ...]
     has_adapter: bool
     description: str
@@ -44,7 +44,7 @@ class Chat:
             temperature: 0 is greedy.
         """
         turns = [Message(role=message["role"], content=message["content"]) for message in messages]
-        prompt = render_prompt(self.template, self.tokenizer, turns)
+        prompt = self.prompts.prompt_ids(turns)
         torch.manual_seed(seed)
         written: list[int] = []
         shown = ""
@@ -84,13 +84,13 @@ def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> C
             remote_code=False,
         )
         if adapter is not None:
-            module = _with_adapter(module, adapter)
+            module = read_back(module, adapter)
     has_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()
     tokenizer = load_text_tokenizer(adapter if adapter is not None and has_tokenizer else located.folder)
     return Chat(
         module=module.eval(),
         tokenizer=tokenizer,
-        template=choose_template("auto", tokenizer),
+        prompts=PromptRenderer(choose_template("auto", tokenizer), tokenizer),
         stop_ids=_stop_ids(tokenizer, adapter, located.folder),
         has_adapter=adapter is not None,
         description=f"{base_name} with {adapter}" if adapter else base_name,
@@ -126,16 +126,6 @@ def _base_of(adapter: Path) -> tuple[str, str]:
 
 def _has_manifest(adapter: Path) -> bool:
     return (adapter / MANIFEST).is_file()
-
-
-def _with_adapter(module: Any, adapter: Path) -> Any:
-    try:
-        return PeftModel.from_pretrained(module, str(adapter))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise AdapterError(
-            f"{adapter} could not be put on its base model: {first_line(error)}.",
-            "It was made for another model, or the base has changed.",
-        ) from error
 
 
 def _stop_ids(tokenizer: TextTokenizer, adapter: Path | None, base_folder: Path) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tui_tuner.data.chat import render_prompt
 from tui_tuner.data.dataset import HeldOutQuestion, LabelledData
 from tui_tuner.data.labels import LabelledExample
+from tui_tuner.data.rendering.template_choice import PromptRenderer
 from tui_tuner.data.rows import Message, RowRef
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
 from tui_tuner.engine.evaluation import evaluate
@@ -110,7 +110,8 @@ def watch_held_out(plan: RunPlan, data: LabelledData, model: TrainingModel, toke
     if training.sample_prompts == "auto":
         samples = data.questions[:AUTO_SAMPLES]
     else:
-        samples = tuple(_question(prompt, data, tokenizer) for prompt in training.sample_prompts)
+        prompts = PromptRenderer(data.template, tokenizer)
+        samples = tuple(_question(prompt, prompts) for prompt in training.sample_prompts)
     return HeldOut(
         model=model,
         tokenizer=tokenizer,
@@ -123,8 +124,8 @@ def watch_held_out(plan: RunPlan, data: LabelledData, model: TrainingModel, toke
     )
 
 
-def _question(prompt: str, data: LabelledData, tokenizer: TextTokenizer) -> HeldOutQuestion:
-    prompt_ids = render_prompt(data.template, tokenizer, [Message(role="user", content=prompt)])
+def _question(prompt: str, prompts: PromptRenderer) -> HeldOutQuestion:
+    prompt_ids = prompts.prompt_ids([Message(role="user", content=prompt)])
     return HeldOutQuestion(prompt=prompt, prompt_ids=tuple(prompt_ids), expected="")
 
 

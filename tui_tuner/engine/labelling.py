@@ -4,9 +4,11 @@ import queue
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 from tui_tuner.data.dataset import LabelledData, label_data
+from tui_tuner.errors import ModelError
 from tui_tuner.events import Phase, Progress
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.settled_values import recipe_for_data
@@ -21,6 +23,7 @@ def label_with_progress(plan: RunPlan) -> Generator[Progress, None, LabelledData
 
     Raises:
         DataError: as `label_data` does.
+        ModelError: a token is beyond the model's vocabulary.
     """
     reports: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
     is_abandoned = threading.Event()
@@ -39,10 +42,23 @@ def label_with_progress(plan: RunPlan) -> Generator[Progress, None, LabelledData
                 latest = _latest(reports)
                 if latest is not None:
                     yield Progress(phase=Phase.LABELLING, done=latest[0], total=latest[1])
-            return future.result()
+            data = future.result()
+            _check_vocabulary(plan, data)
+            return data
         finally:
             # Leaving the worker waits for it.
             is_abandoned.set()
+
+
+def _check_vocabulary(plan: RunPlan, data: LabelledData) -> None:
+    """Beyond its table an embedding fails with an index error on a CPU, and takes the whole process down on a GPU."""
+    token = max(data.train.largest_id, data.evaluation.largest_id)
+    if token >= plan.model.vocab_size:
+        worst = next(one for one in chain(data.train, data.evaluation) if token in one.input_ids)
+        raise ModelError(
+            f"{worst.ref}: the tokenizer gives token {token}, the model's vocabulary ends at {plan.model.vocab_size}.",
+            "The tokenizer in the model's folder belongs to another model.",
+        )
 
 
 class _AbandonedError(Exception):

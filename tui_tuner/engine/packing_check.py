@@ -1,11 +1,10 @@
 """Whether an unknown architecture keeps packed rows apart. For the known families tests have shown it."""
 
-from collections.abc import Sequence
-
+import numpy as np
 import torch
 from torch import Tensor
 
-from tui_tuner.data.labels import LabelledExample
+from tui_tuner.data.store.example_store import StoredExamples
 from tui_tuner.engine.batches import collate
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.errors import ModelError
@@ -15,7 +14,7 @@ TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 0.03}
 """Mean difference of log-probabilities that rounding explains."""
 
 
-def check_packing(model: TrainingModel, plan: RunPlan, examples: Sequence[LabelledExample]) -> None:
+def check_packing(model: TrainingModel, plan: RunPlan, examples: StoredExamples) -> None:
     """Compare the shortest row behind another one with the same row in front, where nothing can leak into it.
 
     Raises:
@@ -23,7 +22,8 @@ def check_packing(model: TrainingModel, plan: RunPlan, examples: Sequence[Labell
     """
     if not plan.data.packing or plan.model.is_accelerated:
         return
-    row, other = (sorted(range(len(examples)), key=lambda index: examples[index].num_tokens) * 2)[:2]
+    shortest = np.argsort(examples.lengths, kind="stable")[:2].tolist()
+    row, other = shortest[0], shortest[-1]
     count = examples[row].num_trained
     model.module.eval()
     in_front = _log_probabilities(model, examples, (row, other))[:count]
@@ -38,5 +38,5 @@ def check_packing(model: TrainingModel, plan: RunPlan, examples: Sequence[Labell
 
 
 @torch.inference_mode()
-def _log_probabilities(model: TrainingModel, examples: Sequence[LabelledExample], order: tuple[int, int]) -> Tensor:
+def _log_probabilities(model: TrainingModel, examples: StoredExamples, order: tuple[int, int]) -> Tensor:
     return model.loss(collate(examples, [order]).to(model.device)).log_probabilities

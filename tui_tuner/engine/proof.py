@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -18,8 +19,9 @@ from tui_tuner.data.labels import LabelledExample
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.batches import collate
 from tui_tuner.engine.files import file_hash, text_hash
-from tui_tuner.engine.loading import DTYPES, load_module, model_folder
+from tui_tuner.engine.loading import DTYPES, first_line, load_module, model_folder
 from tui_tuner.engine.model import TrainingModel
+from tui_tuner.errors import AdapterError
 from tui_tuner.events import ProofFinished
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL
 from tui_tuner.plan import RunPlan
@@ -51,6 +53,9 @@ def prove(
 
     Args:
         folder: what was saved: an adapter, or the whole model after full fine-tuning.
+
+    Raises:
+        AdapterError: PEFT cannot read what was saved.
     """
     model.module.eval()
     mismatched = _mismatched_tensors(trained, plan, folder)
@@ -64,13 +69,24 @@ def prove(
     else:
         base_module = remove_adapters(model.module, trained)
         base = _scores(base_module, examples, model.device)
-        saved = _scores(PeftModel.from_pretrained(base_module, str(folder)).eval(), examples, model.device)
+        saved = _scores(read_back(base_module, folder), examples, model.device)
     return _verdict(live, base, saved, mismatched, TOLERANCES[model.compute_dtype], folder, len(trained.tensors))
 
 
 def _load(plan: RunPlan, folder: Path, model: TrainingModel) -> Any:
     remote_code = plan.recipe.model.remote_code
     return load_module(folder, model.device, model.compute_dtype, nf4_compute=None, remote_code=remote_code)
+
+
+def read_back(base_module: Any, folder: Path) -> Any:
+    """The base with the saved adapter on it, by PEFT. Raises AdapterError where PEFT cannot read the folder."""
+    try:
+        return PeftModel.from_pretrained(base_module, str(folder)).eval()
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise AdapterError(
+            f"{folder} could not be put on its base model: {first_line(error)}.",
+            "It was made for another model, or the base has changed.",
+        ) from error
 
 
 def remove_adapters(module: Any, trained: TrainedSet) -> Any:

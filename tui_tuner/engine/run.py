@@ -21,6 +21,7 @@ from tui_tuner.data.label_pieces import label_pieces
 from tui_tuner.data.tokenizer import load_text_tokenizer
 from tui_tuner.engine.adapter_files import Provenance, load_adapter
 from tui_tuner.engine.adapters import add_adapters
+from tui_tuner.engine.batch_check import check_batches
 from tui_tuner.engine.files import fingerprint
 from tui_tuner.engine.held_out import watch_held_out
 from tui_tuner.engine.labelling import label_with_progress
@@ -78,12 +79,17 @@ def run(recipe: Recipe, controls: Controls) -> Iterator[TrainEvent]:
     data = yield from label_with_progress(plan)
     plan = fetch_weights(refine_plan(plan, data.facts))
     ready = DataReady(
-        data=plan.data, schedule=plan.schedule, data_hash=data.data_hash, template_hash=data.template_hash
+        data=plan.data,
+        schedule=plan.schedule,
+        data_hash=data.data_hash,
+        template_hash=data.template_hash,
+        padding_share=check_batches(data.train, plan),
     )
     with (
         RunJournal.create(runs_folder, run_id, recipe_to_toml(recipe), plan) as journal,
         library_output_to(journal.log_path),
     ):
+        journal.write_certificate(data.certificate.model_dump_json(indent=2))
         recorder = _Recorder(journal)
         for event in (started, labelling):
             recorder.record(event)
