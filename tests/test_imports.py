@@ -24,6 +24,8 @@ PARTS = (
 COMMANDS = (
     ["--help"], ["plan", "--help"], ["train", "--help"], ["chat", "--help"], ["schema"], ["runs"], ["show", "nothing"],
     ["doctor"], ["models"], ["plan", "nothing.toml"], ["train", "nothing.toml"],
+    ["labels", "--help"],
+    ["labels", "--model", "tui_tuner/starter/model", "--data", "tui_tuner/starter/held_out.jsonl"],
 )  # fmt: skip
 REPORT = "{name.partition('.')[0] for name in sys.modules}"
 RUN_PARTS = f"""

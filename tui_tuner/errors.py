@@ -5,6 +5,7 @@ Anything raised that is not a `TunerError` is a bug in tuner.
 TunerError
 ├── RecipeError      the recipe is wrong; carries all problems at once
 ├── DataError        a data file, a row, a template or a label is unusable
+│   └── LabelError   the audit of the labels refuses them
 ├── ModelError       the model cannot be found, read or supported
 ├── AdapterError     an adapter folder is unusable or does not fit the model
 ├── MachineError     disk, memory, GPU or permissions stand in the way
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 EXIT_BAD_INPUT = 2
+EXIT_LABELS_REFUSED = 3
 EXIT_TRAINING_STOPPED = 4
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -57,6 +59,12 @@ class RecipeError(TunerError):
 
 class DataError(TunerError):
     """A data file, a row, a template or a label cannot be used."""
+
+
+class LabelError(DataError):
+    """The audit of the labels refuses them: training would learn something else than was meant."""
+
+    exit_code = EXIT_LABELS_REFUSED
 
 
 class ModelError(TunerError):

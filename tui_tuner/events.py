@@ -74,6 +74,8 @@ class DataReady(Event):
     schedule: StepSchedule
     data_hash: str
     template_hash: str
+    padding_share: float | None = None
+    """Of all positions of the first epoch's batches."""
 
 
 class RowLabelled(Event):

@@ -1,4 +1,4 @@
-"""Conversations with what makes labels hard: equal texts, markers in text, thoughts, tools, white space, system texts."""
+"""Conversations with what makes labels hard: equal texts, markers, thoughts, tools, white space, system texts."""
 
 from tui_tuner.data.rows import Conversation, Message, RowRef
 

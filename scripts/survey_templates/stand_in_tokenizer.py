@@ -7,8 +7,10 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from tui_tuner.data.tokenizer import TextTokenizer
 
+BAR = "\uff5c"
+"""DeepSeek's bar, which looks like the one of ASCII."""
 MARKERS = re.compile(
-    r"<[|｜][^<>|｜\s]{1,40}[|｜]>|<\|[a-z_]+>|<[a-z_]+\|>|<sop>|\[gMASK\]"
+    rf"<[|{BAR}][^<>|{BAR}\s]{{1,40}}[|{BAR}]>|<\|[a-z_]+>|<[a-z_]+\|>|<sop>|\[gMASK\]"
     r"|</?(?:think|tool_call|start_of_turn|end_of_turn|s|arg_key|arg_value|seed:[a-z_]+|SPECIAL_\d+|bos|eos)>"
     r"|\[/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|SYSTEM_PROMPT|THINK|ARGS|CALL_ID)\]"
 )
@@ -16,7 +18,8 @@ PLAIN = re.compile(r"</?(?:think|tool_call|arg_key|arg_value)>")
 """Added tokens that are no control tokens."""
 STOPS = (
     "</s>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<turn|>", "<|END_OF_TURN_TOKEN|>",
-    "<｜end▁of▁sentence｜>", "<|return|>", "<|call|>", "<|endofturn|>", "<|user|>", "<|observation|>", "<|endoftext|>",
+    f"<{BAR}end\u2581of\u2581sentence{BAR}>", "<|return|>", "<|call|>", "<|endofturn|>", "<|user|>",
+    "<|observation|>", "<|endoftext|>",
     "<|end_of_text|>", "<|message_sep|>", "<seed:eos>", "<|assistant_end|>", "<SPECIAL_12>", "<|eot|>",
 )  # fmt: skip
 """What the generation configs of the families name."""

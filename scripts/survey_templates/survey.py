@@ -20,6 +20,11 @@ from tui_tuner.data.tokenizer import EncodedText
 from tui_tuner.data.turn_endings import turn_endings
 from tui_tuner.data.turns import LocatedTurns, TurnLocator
 
+HEADS = (
+    "conversation", "pass", "flagged", "methods disagree", "refused", "template refuses", "search right",
+    "search: white space wrong", "search wrong",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -31,7 +36,7 @@ class Outcome:
     """pass, flagged, disagree, refused or template refuses."""
     reason: str
     search: str = ""
-    """right, wrong or not possible; empty where there is nothing to compare with."""
+    """right, wrong, only white space wrong, or not possible; empty where there is nothing to compare with."""
 
 
 def survey(folder: Path) -> Iterator[Outcome]:
@@ -63,10 +68,8 @@ def survey_template(name: str, text: str) -> Iterator[Outcome]:
 
 def table(outcomes: list[Outcome]) -> str:
     """The Markdown of docs/labels.md."""
-    lines = ["| conversation | pass | flagged | methods disagree | refused | template refuses | string search wrong |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for name in CONVERSATIONS:
-        lines.append(_line(name, [one for one in outcomes if one.conversation == name]))
+    lines = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
+    lines += [_line(name, [one for one in outcomes if one.conversation == name]) for name in CONVERSATIONS]
     lines.append(_line("**all**", outcomes))
     lines += ["", "| why flagged or refused | rows | templates | for instance |", "|---|---|---|---|"]
     reasons = Counter((one.kind, one.reason) for one in outcomes if one.kind not in ("pass", "template refuses"))
@@ -79,9 +82,10 @@ def table(outcomes: list[Outcome]) -> str:
 def _line(name: str, outcomes: list[Outcome]) -> str:
     kinds, searches = Counter(one.kind for one in outcomes), Counter(one.search for one in outcomes)
     counted = [kinds[kind] for kind in ("pass", "flagged", "disagree", "refused", "template refuses")]
-    compared = searches["right"] + searches["wrong"] + searches["not possible"]
-    wrong = f"{searches['wrong'] + searches['not possible']} of {compared}"
-    return f"| {name} | {' | '.join(map(str, counted))} | {wrong} |"
+    compared = sum(count for search, count in searches.items() if search)
+    right, nearly = searches["right"], searches["only white space wrong"]
+    told = f"{right} | {nearly} | {compared - right - nearly}"
+    return f"| {name} | {' | '.join(map(str, counted))} | {told} |"
 
 
 def _judged(findings: tuple[Finding, ...], difference: Finding | None) -> tuple[str, str]:
@@ -96,7 +100,11 @@ def _compared(located: LocatedTurns, encoded: EncodedText, markers: tuple[str, s
     ours: Mask = np.zeros(len(encoded.ids), dtype=np.bool_)
     for turn in located.turns:
         ours |= (encoded.starts < turn.end) & (encoded.ends > turn.start)
-    return "right" if np.array_equal(ours, searched_mask(located.text, encoded, markers)) else "wrong"
+    differing = np.flatnonzero(ours != searched_mask(located.text, encoded, markers)).tolist()
+    wrong = [located.text[encoded.starts[token] : encoded.ends[token]].strip() for token in differing]
+    if any(wrong):
+        return "wrong"
+    return "only white space wrong" if wrong else "right"
 
 
 def _general(reason: str) -> str:

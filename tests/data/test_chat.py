@@ -1,15 +1,12 @@
 """Chat templates: rendered as transformers does, chosen, and refused."""
 
-from pathlib import Path
-
 import jinja2
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from tests.data.material import CHATML, SHARED, shared, tiny_template, tiny_tokenizer
-from tui_tuner.data.chat import ChatTemplate, choose_template, compile_template, render_prompt
+from tests.data.material import SHARED, shared, tiny_template
+from tui_tuner.data.chat import ChatTemplate, compile_template
 from tui_tuner.data.rows import Message
-from tui_tuner.data.tokenizer import load_text_tokenizer
 from tui_tuner.errors import DataError
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
@@ -112,40 +109,3 @@ def test_arguments_are_given_in_the_form_that_the_template_writes_well() -> None
     for call in calls:
         message = Message(role="assistant", content=None, tool_calls=call)
         assert (encoding.render([message]), joining.render([message])) == ('{"a": 1}', 'x{"a": 1}')
-
-
-def test_auto_is_the_models_own_template_else_plain(tmp_path: Path) -> None:
-    own = choose_template("auto", tiny_tokenizer(tmp_path / "own", CHATML))
-    plain = choose_template("auto", tiny_tokenizer(tmp_path / "none"))
-    assert (own.text, own.description) == (CHATML, "the model's own")
-    assert (plain.description, plain.reason) == ("plain (built in)", "the model has no chat template")
-
-
-def test_plain_uses_nothing_but_text_and_the_tokenizers_own_ends(tmp_path: Path) -> None:
-    messages = (SYSTEM, Message(role="user", content="Hi"), Message(role="assistant", content="ok"))
-    chosen = choose_template("plain", tiny_tokenizer(tmp_path, adds_bos=True))
-    assert chosen.template.render(messages) == "<s>Be kind.\n\n### User:\nHi\n\n### Assistant:\nok</s>\n\n"
-
-
-def test_chatml_is_refused_where_its_tokens_are_missing() -> None:
-    with pytest.raises(DataError, match=r'needs the token <\|im_start\|>.*Use "plain"'):
-        choose_template("chatml", load_text_tokenizer(shared("tokenizers/stories260k")))
-
-
-def test_a_template_file_is_read(tmp_path: Path) -> None:
-    (tmp_path / "mine.jinja").write_text("{{ 'mine' }}")
-    chosen = choose_template(str(tmp_path / "mine.jinja"), tiny_tokenizer(tmp_path / "model", CHATML))
-    assert chosen.template.render([ASKED]) == "mine"
-
-
-def test_a_mistyped_template_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match='"chatlm" cannot be read.*Did you mean "chatml"'.replace('"chatlm"', "'chatlm'")
-    ):
-        choose_template("chatlm", tiny_tokenizer(tmp_path))
-
-
-def test_a_prompt_ends_where_the_model_answers(tmp_path: Path) -> None:
-    tokenizer = tiny_tokenizer(tmp_path, CHATML)
-    ids = render_prompt(choose_template("auto", tokenizer), tokenizer, [Message(role="user", content="Hi")])
-    assert tokenizer.decode(ids) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"

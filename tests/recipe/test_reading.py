@@ -45,7 +45,10 @@ def test_all_problems_come_together() -> None:
     [
         ("[adapter]\nalpah = 3", 'adapter.alpah: no such field; did you mean "alpha"?'),
         ("[optimiser]\nx = 1", 'optimiser: no such field; did you mean "optimizer"?'),
-        ("[acceleration]\nzzz = 1", "acceleration.zzz: no such field; known are device, threads, kernels, recompute, vram"),
+        (
+            "[acceleration]\nzzz = 1",
+            "acceleration.zzz: no such field; known are device, threads, kernels, recompute, vram",
+        ),
         ("[adapter]\nrank = 0", "adapter.rank: is 0; allowed: a whole number from 1 to 1,024"),
         ("[adapter]\nrank = 8.5", "adapter.rank: is 8.5; allowed: a whole number from 1 to 1,024"),
         ("[adapter]\nrank = true", "adapter.rank: is true; allowed: a whole number from 1 to 1,024"),

@@ -7,14 +7,15 @@ import typer
 from typer.core import TyperGroup
 
 from tui_tuner import __version__
-from tui_tuner.cli import chat, demo, doctor, models, plan, runs, schema, show, train
+from tui_tuner.cli import chat, demo, doctor, labels, models, plan, runs, schema, show, train
 from tui_tuner.cli.failures import report_bug, report_error
 from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, TunerError
 
 HELP = "Fine-tune a language model with LoRA, and prove that the adapter works."
 EPILOG = """\
-Exit codes: 0 done; 1 doctor found a failure; 2 bad input; 4 training stopped itself; 70 a bug in tuner; 129, 130, 143
-stopped by a hang-up, Ctrl-C, a TERM signal (what was trained is saved; Ctrl-C twice ends at once)."""
+Exit codes: 0 done; 1 doctor found a failure; 2 bad input; 3 labels that training would refuse; 4 training stopped
+itself; 70 a bug in tuner; 129, 130, 143 stopped by a hang-up, Ctrl-C, a TERM signal (what was trained is saved; Ctrl-C
+twice ends at once)."""
 
 
 class ExitCodes(TyperGroup):
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
-for module in (plan, train, demo, chat, runs, show, models, doctor, schema):
+for module in (plan, labels, train, demo, chat, runs, show, models, doctor, schema):
     app.command(module.NAME)(module.command)
 
 

@@ -1,15 +1,14 @@
-"""Chat templates: compiled in a sandbox with the settings that Hugging Face documents, rendered, and chosen.
+"""Chat templates: compiled in a sandbox with the settings that Hugging Face documents, and rendered.
 
-A template is somebody else's program. It sees the messages and a few names, and can do nothing but write text.
+A template is somebody else's program. It sees the messages and a few names, and can do nothing but write text. How long
+it computes and how much memory it takes is bounded only in a process of its own: see `rendering.pool`.
 """
 
 import datetime
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import jinja2
 from jinja2 import nodes
@@ -17,16 +16,17 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from tui_tuner.data.builtin_templates import CHATML, CHATML_TOKENS, plain_template
+from tui_tuner.data.rendering.tool_arguments import with_arguments
 from tui_tuner.data.rows import Message
-from tui_tuner.data.tokenizer import TextTokenizer
-from tui_tuner.data.tool_arguments import with_arguments
 from tui_tuner.errors import DataError
 
 OPEN_MARK, CLOSE_MARK = "\ufdd0", "\ufdd1"
 """Stand for `{% generation %}` and its end while rendering: code points that Unicode keeps out of all text."""
 TEMPLATE_FAULTS = (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+OUTPUT_PER_INPUT, OUTPUT_ALLOWANCE, INPUT_PER_MESSAGE = 4, 2**16, 64
+"""A template may write this many times the characters of its input, and some for its own words."""
 PROBED_CALL = {"id": "call00001", "type": "function", "function": {"name": "a", "arguments": {"probe": "value"}}}
+REPLACE_IT = "Use another template; this one cannot be trusted."
 Tools = Sequence[Mapping[str, object]] | None
 
 
@@ -54,7 +54,8 @@ class ChatTemplate:
         """The text of a conversation, with the opening of the assistant's turn behind it when asked for.
 
         Raises:
-            DataError: the template refuses the messages, or breaks on them.
+            DataError: the template refuses the messages, breaks on them, or writes far more than they hold.
+            MemoryError: it needs more than there is. It would do so again with the next row.
         """
         return self.render_marked(messages, tools, add_generation_prompt).text
 
@@ -77,6 +78,8 @@ class ChatTemplate:
             raise DataError("the chat template calls itself without end.") from error
         except TEMPLATE_FAULTS as error:
             raise DataError(f"the chat template fails: {_said(error)}", "Check the template and the roles.") from error
+        if len(text) > OUTPUT_ALLOWANCE:
+            _check_length(text, fields, tools)
         if not self.marks_generation:
             return Rendered(text=text)
         if "\\ufdd" in repr(fields):
@@ -84,36 +87,29 @@ class ChatTemplate:
         return _without_marks(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenTemplate:
-    """The template of a run, and why it is this one."""
-
-    template: ChatTemplate
-    text: str
-    description: str
-    reason: str
-
-
 def compile_template(
-    text: str, variables: Mapping[str, str] | None = None, name: str = "chat template"
+    text: str,
+    variables: Mapping[str, str] | None = None,
+    name: str = "chat template",
+    now: datetime.datetime | None = None,
 ) -> ChatTemplate:
-    """Compile a template; `variables` are the tokens that it may name, such as bos_token.
+    """Compile a template; `variables` are the tokens that it may name, such as bos_token; `now` is what its clock says.
 
     Raises:
         DataError: it is not valid Jinja.
     """
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, loopcontrols]
-    )
+    environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, loopcontrols])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = _clock(datetime.datetime.now())
+    environment.globals["strftime_now"] = _clock(now or datetime.datetime.now())
     try:
         compiled = environment.from_string(text)
     except jinja2.TemplateSyntaxError as error:
         raise DataError(f"{name}, line {error.lineno}: {error.message}.", "Mend the template.") from error
     except RecursionError as error:
         raise DataError(f"{name} is nested too deeply.", "Mend the template.") from error
+    except OverflowError as error:
+        raise DataError(f"{name} holds a number that is too large.", REPLACE_IT) from error
     template = ChatTemplate(
         text=text,
         variables=dict(variables or {}),
@@ -123,37 +119,15 @@ def compile_template(
     return replace(template, takes_text_arguments=True) if _wants_text(template) else template
 
 
-def choose_template(asked: str, tokenizer: TextTokenizer) -> ChosenTemplate:
-    """The template that `data.chat_template` asks for; "auto" is the model's own, else "plain".
-
-    Raises:
-        DataError: the file is missing or not valid, or a built-in does not fit the tokenizer.
-    """
-    if asked == "auto" and tokenizer.chat_template is not None:
-        return _chosen(tokenizer.chat_template, tokenizer, "the model's own", "the model comes with one")
-    if asked in ("auto", "plain"):
-        reason = "the model has no chat template" if asked == "auto" else "as the recipe says"
-        return _chosen(plain_template(tokenizer.adds_bos), tokenizer, "plain (built in)", reason)
-    if asked == "chatml":
-        missing = [token for token in CHATML_TOKENS if token not in tokenizer.added_tokens]
-        if missing:
-            raise DataError(
-                f'chat_template = "chatml" needs the token {missing[0]}, which this tokenizer does not have.',
-                'Use "plain", which needs no tokens of its own.',
-            )
-        return _chosen(CHATML, tokenizer, "chatml (built in)", "as the recipe says")
-    return _chosen(_template_file(asked), tokenizer, asked, "as the recipe says")
-
-
-def render_prompt(
-    chosen: ChosenTemplate, tokenizer: TextTokenizer, messages: Sequence[Message], tools: Tools = None
-) -> list[int]:
-    """Token ids of a conversation up to where the model answers, exactly as in training.
-
-    Raises:
-        DataError: the template refuses the messages.
-    """
-    return tokenizer.encode(chosen.template.render(messages, tools, add_generation_prompt=True)).ids.tolist()
+def _check_length(text: str, fields: Sequence[Mapping[str, object]], tools: Tools) -> None:
+    given = sum(
+        len(value if isinstance(value, str) else repr(value)) for message in fields for value in message.values()
+    )
+    given += INPUT_PER_MESSAGE * len(fields) + (len(repr(tools)) if tools else 0)
+    if len(text) > OUTPUT_PER_INPUT * given + OUTPUT_ALLOWANCE:
+        raise DataError(
+            f"the chat template writes {len(text):,} characters for a conversation of {given:,}.", REPLACE_IT
+        )
 
 
 def _wants_text(template: ChatTemplate) -> bool:
@@ -171,6 +145,15 @@ def _try_call(template: ChatTemplate) -> str:
         return template.render(messages)
     except DataError:
         return ""
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, quicker at what templates do most: it takes `message.role` to mean an attribute at first."""
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
 
 class _GenerationBlock(Extension):
@@ -226,20 +209,3 @@ def _without_marks(text: str) -> Rendered:
     if depth != 0:
         raise DataError("the chat template cuts through its own generation block.", "Mend the template.")
     return Rendered(text="".join(pieces), generated=tuple(spans))
-
-
-def _chosen(text: str, tokenizer: TextTokenizer, description: str, reason: str) -> ChosenTemplate:
-    template = compile_template(text, tokenizer.named_tokens, description)
-    return ChosenTemplate(template=template, text=text, description=description, reason=reason)
-
-
-def _template_file(asked: str) -> str:
-    path = Path(asked).expanduser()
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}).", "Save the template as UTF-8.") from error
-    except OSError as error:
-        near = difflib.get_close_matches(asked, ("auto", "plain", "chatml"), n=1)
-        hint = f'Did you mean "{near[0]}"?' if near else 'Use "auto", "plain", "chatml" or a .jinja file.'
-        raise DataError(f"chat_template = {asked!r} cannot be read: {error.strerror}.", hint) from error

@@ -1,17 +1,21 @@
 """The facts that a plan shows of the data: exact ones from labelled examples, estimates from a sample of the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tui_tuner.data.labels import LabelledExample
-from tui_tuner.data.lengths import COVERED_PERCENT, FittedExamples, settle_max_length, settle_packing
+from tui_tuner.data.lengths import COVERED_PERCENT, settle_max_length, settle_packing
 from tui_tuner.data.packing import pack
 from tui_tuner.data.source_samples import SourceSamples
 from tui_tuner.data.splits import epoch_order, num_held_out
+from tui_tuner.data.store.example_store import StoredExamples
+from tui_tuner.data.store.fitted_store import FittedStore
+from tui_tuner.data.tokenizer import IntArray
 from tui_tuner.plan import DataFacts, SourceFacts
 from tui_tuner.recipe import DataSection
+
+NO_TEMPLATE = "none: the data is plain text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +30,16 @@ class SampledRow:
 
 def exact_facts(
     data: DataSection,
-    found: Sequence[SourceSamples],
+    found: Sequence[SourceFacts],
     template: str,
     max_length: int,
-    fitted: FittedExamples,
-    split: tuple[Sequence[LabelledExample], Sequence[LabelledExample]],
+    fitted: FittedStore,
+    split: tuple[StoredExamples, StoredExamples],
 ) -> DataFacts:
     """Facts of labelled data; tokens and sequences are those of one epoch. `num_dropped` counts no bad rows yet."""
     train, evaluation = split
-    order = epoch_order(train, [source.weight for source in data.sources], data.seed, epoch=0, shuffle=False)
-    lengths = [train[index].num_tokens for index in order]
+    order = epoch_order(train.sources, [source.weight for source in data.sources], data.seed, epoch=0, shuffle=False)
+    lengths = train.lengths[order].tolist()
     packing = settle_packing(data, lengths, len(train), max_length)
     of_training, of_evaluation = _source_facts(data, found)
     return DataFacts(
@@ -47,8 +51,8 @@ def exact_facts(
         num_dropped=fitted.num_dropped,
         num_cut=fitted.num_cut,
         num_tokens=sum(lengths),
-        num_trained_tokens=sum(train[index].num_trained for index in order),
-        longest=max(fitted.full_lengths),
+        num_trained_tokens=int(train.num_trained[order].sum(dtype=np.int64)),
+        longest=int(fitted.full_lengths.max()),
         p99_length=_p99(fitted.full_lengths),
         max_length=max_length,
         packing=packing,
@@ -76,7 +80,7 @@ def estimated_facts(
     epoch_rows = share * sum(count * source.weight for count, source in zip(counts, data.sources, strict=False))
     tokens, trained = _epoch_tokens(data, found, rows, max_length)
     packing = settle_packing(data, [min(piece, max_length) for piece in pieces], num_rows, max_length)
-    sources, evaluation_sources = _source_facts(data, found)
+    sources, evaluation_sources = _source_facts(data, [one.facts for one in found])
     return DataFacts(
         sources=sources,
         evaluation_sources=evaluation_sources,
@@ -95,14 +99,20 @@ def estimated_facts(
     )
 
 
+def template_words(description: str, found: Iterable[SourceFacts]) -> str:
+    """The template for people; plain text needs none."""
+    return NO_TEMPLATE if all(one.shape == "text" for one in found) else description
+
+
 def _source_facts(
-    data: DataSection, found: Sequence[SourceSamples]
+    data: DataSection, facts: Sequence[SourceFacts]
 ) -> tuple[tuple[SourceFacts, ...], tuple[SourceFacts, ...]]:
-    facts = tuple(one.facts for one in found)
+    """Those of training and those of held-out sources."""
+    facts = tuple(facts)
     return facts[: len(data.sources)], facts[len(data.sources) :]
 
 
-def _p99(lengths: Sequence[int]) -> int:
+def _p99(lengths: Sequence[int] | IntArray) -> int:
     return int(np.percentile(lengths, COVERED_PERCENT, method="higher"))
 
 

@@ -1,35 +1,32 @@
-"""From the data section of a recipe to labelled examples for training and evaluation, with every count.
-
-`survey_data` looks at a sample of the rows for the plan; `label_data` labels them all for the run.
-"""
+"""From the data section of a recipe to all that a run trains on: labelled, audited, fitted, split and counted."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tui_tuner.data.bad_rows import refuse_bad_rows, refuse_empty
-from tui_tuner.data.chat import ChosenTemplate, choose_template
-from tui_tuner.data.data_facts import SampledRow, estimated_facts, exact_facts
-from tui_tuner.data.labels import NOT_TRAINED, LabelledExample, TrainOn, label_samples
-from tui_tuner.data.lengths import FittedExamples, fit_examples, settle_max_length
-from tui_tuner.data.rows import BadRow, Sample, TextDocument
-from tui_tuner.data.source_samples import SourceSamples, hash_sources, read_few_samples, read_samples
+from tui_tuner.data.audit.report import LabelReport, ReportBuilder
+from tui_tuner.data.bad_rows import BadRows, refuse_bad_rows, refuse_empty, refuse_labels
+from tui_tuner.data.certificate import Certificate, certificate_of, read_certificate, refuse_differences
+from tui_tuner.data.checked_rows import CheckedRow, ReportProgress, RowStream
+from tui_tuner.data.data_facts import exact_facts, template_words
+from tui_tuner.data.labels import NOT_TRAINED, LabelledExample
+from tui_tuner.data.lengths import settle_max_length
+from tui_tuner.data.rendering.pool import RenderPool
+from tui_tuner.data.rendering.template_choice import ChosenTemplate, choose_template
+from tui_tuner.data.rows import BadRow
 from tui_tuner.data.splits import split_rows
+from tui_tuner.data.store.example_store import ExampleStore, StoredExamples
+from tui_tuner.data.store.fitted_store import FittedStore, fit_store
 from tui_tuner.data.tokenizer import IntArray, TextTokenizer, load_text_tokenizer
 from tui_tuner.errors import DataError
 from tui_tuner.plan import DataFacts
 from tui_tuner.recipe import DataSection, Recipe
 
-ReportProgress = Callable[[int, int], None]
-SURVEYED_ROWS = 200
-SURVEYED_CHARACTERS = 20_000
-"""Of a longer document only the beginning is tokenised for a survey."""
-REPORTED_ROWS = 64
-NO_TOKENIZER = "unknown: there is no tokenizer.json"
-NO_TEMPLATE = "none: the data is plain text"
+MOST_QUESTIONS = 10_000
+"""Held-out rows that may be answered; the most that a recipe can ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,117 +42,156 @@ class HeldOutQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledData:
-    """Everything that a run trains on and is measured by."""
+    """Everything that a run trains on and is measured by. The examples lie on disk and are read one at a time."""
 
-    train: tuple[LabelledExample, ...]
-    evaluation: tuple[LabelledExample, ...]
+    train: StoredExamples
+    evaluation: StoredExamples
     questions: tuple[HeldOutQuestion, ...]
-    """One for each evaluation example, in the same order."""
+    """One for each of the first evaluation examples, in the same order."""
     facts: DataFacts
     data_hash: str
     template_hash: str
     bad_rows: tuple[BadRow, ...]
-    """Rows that were dropped because the recipe allows it."""
+    """The first of the rows that were dropped because the recipe allows it."""
     template: ChosenTemplate
     end_of_turn_ids: tuple[int, ...]
     """Tokens at which an answer ends: those that close trained turns, and those of the model's generation config."""
     warnings: tuple[str, ...]
+    report: LabelReport
+    """The audit of all rows, before anything was cut."""
+    certificate: Certificate
 
 
 def label_data(
     recipe: Recipe, tokenizer_folder: Path | None, context_length: int, progress: ReportProgress
 ) -> LabelledData:
-    """Read, convert, label, fit and split all rows. `progress` hears how many rows of how many are labelled.
+    """Read, convert, label, audit, fit and split all rows. `progress` hears how many bytes of how many are done.
 
     Raises:
         DataError: a file, row, template or tokenizer cannot be used, or no trained token is left.
+        LabelError: the audit refuses the labels.
+        MachineError: there is no room for the labels on the disk.
     """
     data = recipe.data
     if tokenizer_folder is None:
         raise DataError("Labels need the model's tokenizer, which is not on this machine.", "Fetch the model first.")
-    tokenizer = load_text_tokenizer(tokenizer_folder)
-    chosen = choose_template(data.chat_template, tokenizer)
-    found = tuple(read_samples(source) for source in (*data.sources, *data.evaluation_sources))
-    bad_rows = [bad for one in found for bad in one.bad_rows]
-    refuse_bad_rows(bad_rows, data)
-    examples, unlabelled = _label(found, chosen, tokenizer, recipe.objective.train_on, progress)
-    bad_rows += unlabelled
-    refuse_bad_rows(bad_rows, data)
-    lengths = [example.num_tokens for example in examples]
-    has_documents = any(example.kind == "document" for example in examples)
-    max_length = settle_max_length(data, lengths, has_documents, context_length)
-    fitted = fit_examples(examples, max_length, data.over_length)
-    train, evaluation = _split(fitted.examples, data)
-    refuse_empty(train, examples, bad_rows, max_length)
-    facts = exact_facts(data, found, _template_words(chosen, found), max_length, fitted, (train, evaluation))
+    with RenderPool() as pool:
+        tokenizer = load_text_tokenizer(tokenizer_folder)
+        chosen = choose_template(data.chat_template, tokenizer)
+        stream = RowStream(data)
+        pool.load(chosen.audited(tokenizer))
+        labelled = _Labelled(data, context_length)
+        for row in stream.rows(pool, tokenizer, recipe.objective.train_on, progress):
+            labelled.add(row)
+            if labelled.bad_rows.count and data.on_bad_row == "refuse":
+                stream.stop_labelling()
+    refuse_bad_rows(labelled.bad_rows.first, labelled.bad_rows.count, data)
+    train, evaluation, facts, warnings = _fitted(labelled, stream, data, chosen, context_length)
+    report = labelled.report()
+    refuse_labels(report)
+    endings = _Endings(train, tokenizer, facts.max_length)
+    template_hash = hashlib.sha256(chosen.text.encode("utf-8")).hexdigest()
+    settings = (recipe.objective.train_on, facts.max_length, data.over_length, facts.packing)
+    certificate = certificate_of(tokenizer, (template_hash, stream.data_hash()), settings, train, evaluation)
+    if data.certificate is not None:
+        refuse_differences(read_certificate(Path(data.certificate).expanduser()), certificate)
     return LabelledData(
         train=train,
         evaluation=evaluation,
-        questions=tuple(_question(example, tokenizer) for example in evaluation),
-        facts=facts.model_copy(update={"num_dropped": facts.num_dropped + len(bad_rows)}),
-        data_hash=hash_sources((*data.sources, *data.evaluation_sources), found),
-        template_hash=hashlib.sha256(chosen.text.encode("utf-8")).hexdigest(),
-        bad_rows=tuple(bad_rows),
+        questions=tuple(_question(example, tokenizer) for example in evaluation[:MOST_QUESTIONS]),
+        facts=facts,
+        data_hash=stream.data_hash(),
+        template_hash=template_hash,
+        bad_rows=tuple(labelled.bad_rows.first),
         template=chosen,
-        end_of_turn_ids=_end_of_turn_ids(train, tokenizer),
-        warnings=_warnings(train, fitted, max_length, tokenizer),
+        end_of_turn_ids=endings.ids,
+        warnings=(*warnings, *endings.warnings()),
+        report=report,
+        certificate=certificate,
     )
 
 
-def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -> DataFacts:
-    """What a plan needs to know, from about 200 rows of each source. Without a tokenizer, lengths stay unknown.
+class _Labelled:
+    """What labelling gathers of the rows of all sources."""
 
-    Raises:
-        DataError: a file, a sampled row or the template cannot be used.
-    """
-    data = recipe.data
-    found = tuple(read_few_samples(source, SURVEYED_ROWS) for source in (*data.sources, *data.evaluation_sources))
-    refuse_bad_rows([bad for one in found for bad in one.bad_rows], data)
-    if tokenizer_folder is None or not (tokenizer_folder / "tokenizer.json").is_file():
-        return estimated_facts(data, found, NO_TOKENIZER, (), context_length)
-    tokenizer = load_text_tokenizer(tokenizer_folder)
-    chosen = choose_template(data.chat_template, tokenizer)
-    rows: list[SampledRow] = []
-    for index, one in enumerate(found):
-        sizes, bad_rows = _sizes(index, one.samples, chosen, tokenizer, recipe.objective.train_on)
-        refuse_bad_rows(bad_rows, data)
-        rows += sizes
-    return estimated_facts(data, found, _template_words(chosen, found), rows, context_length)
+    def __init__(self, data: DataSection, context_length: int) -> None:
+        self._data = data
+        self.store = ExampleStore()
+        self.bad_rows = BadRows()
+        max_length = None if data.max_length == "auto" else min(data.max_length, context_length)
+        self._report = ReportBuilder(max_length, data.on_disagreement, data.on_bad_row)
 
+    def add(self, row: CheckedRow) -> None:
+        if row.example is None:
+            self.bad_rows.add(BadRow(ref=row.ref, reason=row.refusal))
+            self._report.add_refused(row.index, row.ref, row.findings[0])
+            return
+        is_evaluation = row.source >= len(self._data.sources)
+        self._report.add(row.index, row.example, row.findings, is_evaluation)
+        disagreement = next((one.detail for one in row.findings if one.check == "disagreement"), None)
+        if disagreement is not None and self._data.on_disagreement == "drop":
+            self.bad_rows.add(BadRow(ref=row.ref, reason=f"the two methods disagree ({disagreement})"))
+        else:
+            self.store.append(row.example)
 
-def _label(
-    found: Sequence[SourceSamples],
-    chosen: ChosenTemplate,
-    tokenizer: TextTokenizer,
-    train_on: TrainOn,
-    progress: ReportProgress,
-) -> tuple[list[LabelledExample], list[BadRow]]:
-    """Examples and bad rows of all sources; `source` counts training sources first, then held-out ones."""
-    examples: list[LabelledExample] = []
-    bad_rows: list[BadRow] = []
-    total, done = sum(len(one.samples) for one in found), 0
-    for index, one in enumerate(found):
-        for labelled in label_samples(one.samples, chosen.template, tokenizer, train_on):
-            if isinstance(labelled, BadRow):
-                bad_rows.append(labelled)
-            else:
-                examples.append(replace(labelled, source=index))
-            done += 1
-            if done % REPORTED_ROWS == 0 or done == total:
-                progress(done, total)
-    return examples, bad_rows
+    def report(self) -> LabelReport:
+        return self._report.report()
 
 
-def _split(
-    examples: Sequence[LabelledExample], data: DataSection
-) -> tuple[tuple[LabelledExample, ...], tuple[LabelledExample, ...]]:
+def _fitted(
+    labelled: _Labelled, stream: RowStream, data: DataSection, chosen: ChosenTemplate, context_length: int
+) -> tuple[StoredExamples, StoredExamples, DataFacts, tuple[str, ...]]:
+    """Training and held-out examples at the max length that is settled here, their facts, and warnings."""
+    store, found = labelled.store, stream.facts()
+    max_length = settle_max_length(data, store.lengths(), bool(store.is_document().any()), context_length)
+    everything = StoredExamples(store, np.arange(len(store)))
+    fitted = fit_store(store, max_length, data.over_length)
+    train, evaluation = _split(fitted.examples, data)
+    refuse_empty(len(train), everything, labelled.bad_rows, max_length)
+    facts = exact_facts(data, found, template_words(chosen.description, found), max_length, fitted, (train, evaluation))
+    facts = facts.model_copy(update={"num_dropped": facts.num_dropped + labelled.bad_rows.count})
+    leaks = int(np.count_nonzero(np.isin(evaluation.hashes, train.hashes)))
+    return train, evaluation, facts, tuple(_warnings(fitted, max_length, leaks))
+
+
+def _split(examples: StoredExamples, data: DataSection) -> tuple[StoredExamples, StoredExamples]:
     """Training and held-out examples: by source where the recipe names held-out data, otherwise drawn by seed."""
-    num_sources = len(data.sources)
     if data.evaluation_sources:
-        held_out = tuple(example for example in examples if example.source >= num_sources)
-        return tuple(example for example in examples if example.source < num_sources), held_out
+        is_held_out = examples.sources >= len(data.sources)
+        return examples.at(np.flatnonzero(~is_held_out)), examples.at(np.flatnonzero(is_held_out))
     train, evaluation = split_rows(len(examples), data.evaluation_fraction, data.seed)
-    return tuple(examples[index] for index in train.tolist()), tuple(examples[index] for index in evaluation.tolist())
+    return examples.at(train), examples.at(evaluation)
+
+
+def _warnings(fitted: FittedStore, max_length: int, leaks: int) -> Iterator[str]:
+    """What does not stop a run, but should not go unsaid."""
+    if fitted.num_dropped:
+        yield f"Rows left out, too long or without an answer within {max_length:,}: {fitted.num_dropped:,}."
+    if fitted.num_answers_cut:
+        yield f"Rows whose answers lose their end at {max_length:,} tokens: {fitted.num_answers_cut:,}."
+    if leaks:
+        yield f"Held-out rows that are also trained on, so that their loss says little: {leaks:,}."
+
+
+class _Endings:
+    """What the trained turns end with, told by the last token of each run of trained tokens."""
+
+    def __init__(self, examples: StoredExamples, tokenizer: TextTokenizer, max_length: int) -> None:
+        unsplit = set(tokenizer.added_tokens.values()) | set(tokenizer.special_tokens.values())
+        closing: set[int] = set()
+        self.num_endless = 0
+        """Conversations, not cut, that train no end of turn."""
+        for example in examples:
+            ends = _run_ends(example).tolist()
+            closing.update(ends)
+            is_whole = example.kind == "conversation" and example.num_tokens < max_length
+            self.num_endless += is_whole and ends[-1] not in unsplit
+        self.ids = tuple(dict.fromkeys((*tokenizer.stop_ids, *sorted(closing & unsplit))))
+
+    def warnings(self) -> Iterator[str]:
+        if self.num_endless:
+            count = f"{self.num_endless:,}"
+            yield f"Rows that train no end-of-turn token, so that the model does not learn to stop: {count}."
 
 
 def _question(example: LabelledExample, tokenizer: TextTokenizer) -> HeldOutQuestion:
@@ -167,66 +203,8 @@ def _question(example: LabelledExample, tokenizer: TextTokenizer) -> HeldOutQues
     )
 
 
-def _template_words(chosen: ChosenTemplate, found: Iterable[SourceSamples]) -> str:
-    return NO_TEMPLATE if all(one.facts.shape == "text" for one in found) else chosen.description
-
-
-def _end_of_turn_ids(examples: Sequence[LabelledExample], tokenizer: TextTokenizer) -> tuple[int, ...]:
-    closing = {int(token) for example in examples for token in _run_ends(example)}
-    unsplit = set(tokenizer.added_tokens.values()) | set(tokenizer.special_tokens.values())
-    return tuple(dict.fromkeys((*tokenizer.stop_ids, *sorted(closing & unsplit))))
-
-
 def _run_ends(example: LabelledExample) -> IntArray:
     """The last token of each run of trained tokens."""
     is_trained = np.append(example.labels != NOT_TRAINED, False)
     ends: IntArray = example.labels[is_trained[:-1] & ~is_trained[1:]]
     return ends
-
-
-def _warnings(
-    train: Sequence[LabelledExample], fitted: FittedExamples, max_length: int, tokenizer: TextTokenizer
-) -> tuple[str, ...]:
-    """What does not stop a run, but should not go unsaid."""
-    warnings = []
-    if fitted.num_dropped:
-        warnings.append(f"Rows left out, too long or without an answer within {max_length:,}: {fitted.num_dropped:,}.")
-    if fitted.num_answers_cut:
-        warnings.append(f"Rows whose answers lose their end at {max_length:,} tokens: {fitted.num_answers_cut:,}.")
-    unsplit = set(tokenizer.added_tokens.values()) | set(tokenizer.special_tokens.values())
-    conversations = [one for one in train if one.kind == "conversation" and one.num_tokens < max_length]
-    endless = sum(int(_run_ends(one)[-1]) not in unsplit for one in conversations)
-    if endless:
-        warnings.append(f"Rows that train no end-of-turn token, so that the model does not learn to stop: {endless:,}.")
-    return tuple(warnings)
-
-
-def _sizes(
-    source: int, samples: Sequence[Sample], chosen: ChosenTemplate, tokenizer: TextTokenizer, train_on: TrainOn
-) -> tuple[list[SampledRow], list[BadRow]]:
-    sizes: list[SampledRow] = []
-    bad_rows: list[BadRow] = []
-    stretches = [_stretch(sample) for sample in samples]
-    for stretch, labelled in zip(
-        stretches, label_samples(map(_shortened, samples), chosen.template, tokenizer, train_on), strict=True
-    ):
-        if isinstance(labelled, BadRow):
-            bad_rows.append(labelled)
-            continue
-        sizes.append(
-            SampledRow(
-                source=source,
-                num_tokens=round(labelled.num_tokens * stretch),
-                num_trained=round(labelled.num_trained * stretch),
-                is_document=labelled.kind == "document",
-            )
-        )
-    return sizes, bad_rows
-
-
-def _stretch(sample: Sample) -> float:
-    return max(1.0, len(sample.text) / SURVEYED_CHARACTERS) if isinstance(sample, TextDocument) else 1.0
-
-
-def _shortened(sample: Sample) -> Sample:
-    return replace(sample, text=sample.text[:SURVEYED_CHARACTERS]) if isinstance(sample, TextDocument) else sample

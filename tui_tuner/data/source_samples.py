@@ -1,9 +1,9 @@
-"""The rows of one data source, read and converted: all of them, or a few from all over it for a quick look."""
+"""The rows of one data source, read and converted: all in a stream, or a few from all over it for a quick look."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tui_tuner.data.readers import read_file, read_rows
 from tui_tuner.data.rows import BadRow, RowRef, Sample, SourceRow
 from tui_tuner.data.sources.files import HubDataset, SourceFile, find_files
 from tui_tuner.data.sources.text_files import BYTE_ORDER_MARK, is_json_document, parse_line
+from tui_tuner.data.sources.watched import FileWatch
 from tui_tuner.errors import DataError
 from tui_tuner.plan import SourceFacts
 from tui_tuner.recipe import DataSource
@@ -23,7 +24,7 @@ MOST_BYTES_COUNTED = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSamples:
-    """What was found in one source."""
+    """What a quick look found in one source."""
 
     facts: SourceFacts
     samples: tuple[Sample, ...]
@@ -38,18 +39,65 @@ class _FewRows:
     num_rows: int
 
 
-def read_samples(source: DataSource) -> SourceSamples:
-    """Read and convert every row.
+class SourceReader:
+    """Streams a source once. What it tells beside the rows is true when they are at their end."""
 
-    Raises:
-        DataError: a file cannot be read, or its rows fit no shape.
-    """
-    rows = list(read_rows(source))
-    return _converted(source, rows, len(rows))
+    def __init__(self, source: DataSource, digest: "hashlib._Hash") -> None:
+        """`digest` is fed with the hash of each file; of a hub data set, with its converted rows."""
+        self.source = source
+        self.num_rows = 0
+        self._digest = digest
+        self._detected: DetectedShape | None = None
+        self._files = find_files(source)
+        self._watch: FileWatch | None = None
+        self._bytes_of_files = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all files; 0 for a hub data set."""
+        return 0 if isinstance(self._files, HubDataset) else sum(file.path.stat().st_size for file in self._files)
+
+    @property
+    def bytes_read(self) -> int:
+        return self._bytes_of_files + (self._watch.num_bytes if self._watch else 0)
+
+    def samples(self) -> Iterator[Sample | BadRow]:
+        """Read and convert every row.
+
+        Raises:
+            DataError: a file cannot be read, or its rows fit no shape.
+        """
+        rows = self._rows()
+        first = _first_rows(rows)
+        self._detected = _detected(self.source, first)
+        separator = b""
+        for row in chain(first, rows):
+            self.num_rows += 1
+            converted = row if isinstance(row, BadRow) else convert_row(row, self._detected)
+            if isinstance(self._files, HubDataset) and not isinstance(converted, BadRow):
+                self._digest.update(separator + repr(converted).encode("utf-8", "surrogatepass"))
+                separator = b"\n"
+            yield converted
+
+    def facts(self) -> SourceFacts:
+        if self._detected is None:
+            raise TypeError("the facts of a source are known when its rows have been read")
+        return _facts(self.source, self._detected, self.num_rows)
+
+    def _rows(self) -> Iterator[SourceRow | BadRow]:
+        if isinstance(self._files, HubDataset):
+            yield from read_rows(self.source)
+            return
+        for file in self._files:
+            self._watch = FileWatch()
+            yield from read_file(replace(file, watch=self._watch))
+            self._digest.update(self._watch.digest() if self._watch.num_bytes else _file_digest(file))
+            self._watch = None
+            self._bytes_of_files += file.path.stat().st_size
 
 
 def read_few_samples(source: DataSource, count: int) -> SourceSamples:
-    """Read and convert about `count` rows from all over the source, and count them all. Raises as `read_samples`."""
+    """Read and convert about `count` rows from all over the source, and count them all. Raises as `samples`."""
     found = find_files(source)
     if isinstance(found, HubDataset):
         few = [_some(list(read_rows(source)), count)]
@@ -58,33 +106,36 @@ def read_few_samples(source: DataSource, count: int) -> SourceSamples:
     return _converted(source, [row for one in few for row in one.rows], sum(one.num_rows for one in few))
 
 
-def hash_sources(sources: Sequence[DataSource], samples: Sequence[SourceSamples]) -> str:
-    """SHA-256 over the bytes of all files in order; of a hub data set, over its converted rows."""
-    digest = hashlib.sha256()
-    for source, found in zip(sources, samples, strict=True):
-        files = find_files(source)
-        if isinstance(files, HubDataset):
-            digest.update("\n".join(map(repr, found.samples)).encode("utf-8", "surrogatepass"))
-            continue
-        for file in files:
-            with file.path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _converted(source: DataSource, rows: Sequence[SourceRow | BadRow], num_rows: int) -> SourceSamples:
-    good = (row for row in rows if isinstance(row, SourceRow))
-    first = list(islice(good, ROWS_TO_DETECT))
-    if not first:
-        bad = [row for row in rows if isinstance(row, BadRow)]
-        raise DataError(f"{bad[0]}; no row of {source.path} can be read.", "Check how the file was written.")
-    detected = detect_shape(first, source)
+    detected = _detected(source, _first_rows(iter(rows)))
     converted = [row if isinstance(row, BadRow) else convert_row(row, detected) for row in rows]
     return SourceSamples(
         facts=_facts(source, detected, num_rows),
         samples=tuple(one for one in converted if not isinstance(one, BadRow)),
         bad_rows=tuple(one for one in converted if isinstance(one, BadRow)),
     )
+
+
+def _first_rows(rows: Iterator[SourceRow | BadRow]) -> list[SourceRow | BadRow]:
+    """Rows up to the last of those that the shape is told from."""
+    first: list[SourceRow | BadRow] = []
+    num_good = 0
+    while num_good < ROWS_TO_DETECT and (row := next(rows, None)) is not None:
+        first.append(row)
+        num_good += isinstance(row, SourceRow)
+    return first
+
+
+def _detected(source: DataSource, first: Sequence[SourceRow | BadRow]) -> DetectedShape:
+    good = [row for row in first if isinstance(row, SourceRow)]
+    if not good:
+        raise DataError(f"{first[0]}; no row of {source.path} can be read.", "Check how the file was written.")
+    return detect_shape(good, source)
+
+
+def _file_digest(file: SourceFile) -> bytes:
+    with file.path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _facts(source: DataSource, detected: DetectedShape, num_rows: int) -> SourceFacts:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from tui_tuner.data.labels import LabelledExample
+from tui_tuner.data.tokenizer import IntArray
 
 AUTO_FRACTION = 0.05
 MOST_AUTO_ROWS = 200
@@ -33,22 +33,18 @@ def split_rows(num_rows: int, fraction: float | Literal["auto"], seed: int) -> t
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
-def epoch_order(
-    examples: Sequence[LabelledExample], weights: Sequence[float], seed: int, epoch: int, shuffle: bool
-) -> list[int]:
+def epoch_order(sources: IntArray, weights: Sequence[float], seed: int, epoch: int, shuffle: bool) -> IndexArray:
     """Indices of the examples of one epoch.
 
-    `weights` has the weight of each source: at 2.0 each of its rows comes twice, at 0.5 half of them come, and the
-    other half in the next epoch.
+    `sources` has the data source of each example. `weights` has the weight of each source: at 2.0 each of its rows
+    comes twice, at 0.5 half of them come, and the other half in the next epoch.
     """
-    of_source = np.asarray([example.source for example in examples], dtype=np.intp)
     chosen = [
-        _weighted(np.flatnonzero(of_source == source), weight, seed, source, epoch)
+        _weighted(np.flatnonzero(sources == source), weight, seed, source, epoch)
         for source, weight in enumerate(weights)
     ]
     rows = np.sort(np.concatenate([np.empty(0, dtype=np.intp), *chosen]), kind="stable")
-    order: list[int] = (rows[_shuffled(len(rows), seed, 1, epoch)] if shuffle else rows).tolist()
-    return order
+    return rows[_shuffled(len(rows), seed, 1, epoch)] if shuffle else rows
 
 
 def shuffled_bins(bins: Sequence[tuple[int, ...]], seed: int, epoch: int, shuffle: bool) -> tuple[tuple[int, ...], ...]:

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tui_tuner.data.tokenizer import TextTokenizer
+if TYPE_CHECKING:  # numpy and tokenizers are not for the processes that render templates
+    from tui_tuner.data.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class TurnEndings:
         `after_as_last` is what follows when the conversation ends with this reply. What both share belongs to the
         turn, what only `after` has may be the head of the next turn.
         """
-        shared = _shared(after, after_as_last)
+        shared = self._shared(after, after_as_last)
         token = self.unsplit.search(shared)
         if token is not None:
             return self._first_stop(token, shared)
@@ -29,7 +31,7 @@ class TurnEndings:
 
     def after_calls(self, after: str, after_as_last: str) -> int:
         """Like `after_reply`, where tool calls, which have special tokens of their own, stand before the ending."""
-        shared = _shared(after, after_as_last)
+        shared = self._shared(after, after_as_last)
         run: list[re.Match[str]] = []
         rest = shared.rstrip()
         for token in reversed(list(self.unsplit.finditer(shared))):
@@ -41,6 +43,12 @@ class TurnEndings:
             return len(shared.rstrip())
         # Some templates put an end-of-text token behind the end-of-turn token, which is the one that is generated.
         return next((token.end() for token in reversed(run) if token[0] in self.stops), run[0].end())
+
+    def first_stop(self, after: str, after_as_last: str, call: object) -> int:
+        """Length of the ending behind a place inside a call: up to the first stop token that is not the call's own."""
+        shared, own = self._shared(after, after_as_last), repr(call)
+        stops = [token for token in self.unsplit.finditer(shared) if token[0] in self.stops and token[0] not in own]
+        return stops[0].end() if stops else self.after_calls(after, after_as_last)
 
     def without_stop(self, text: str) -> str:
         """The text without the stop token at its end."""
@@ -70,8 +78,17 @@ class TurnEndings:
         is_replaced = self.unsplit.match(after_as_last.lstrip()) and self.unsplit.match(after, token.end())
         return token.end() if token[0] in self.stops or is_replaced else 0
 
+    def _shared(self, after: str, after_as_last: str) -> str:
+        """What both begin with; where they part inside a word or token, only up to the last border before."""
+        shared = shared_prefix(after, after_as_last)
+        if shared in (after, after_as_last):
+            return shared
+        borders = [shared.rfind(space) + 1 for space in " \n\t"]
+        borders += [token.end() for token in self.unsplit.finditer(after) if token.end() <= len(shared)]
+        return shared[: max(borders)]
 
-def turn_endings(tokenizer: TextTokenizer) -> TurnEndings:
+
+def turn_endings(tokenizer: "TextTokenizer") -> TurnEndings:
     """The endings that a tokenizer knows."""
     stops = {token for token, number in tokenizer.added_tokens.items() if number in tokenizer.stop_ids}
     stops |= {token for token, number in tokenizer.special_tokens.items() if number in tokenizer.stop_ids}
@@ -91,12 +108,3 @@ def shared_prefix(one: str, other: str) -> str:
         else:
             high = middle - 1
     return one[:low]
-
-
-def _shared(after: str, after_as_last: str) -> str:
-    """What both begin with; where that is cut inside a word or marker, only up to the last space or line end."""
-    shared = shared_prefix(after, after_as_last)
-    if shared in (after, after_as_last):
-        return shared
-    last_space = max(shared.rfind(space) for space in " \n\t")
-    return shared[: last_space + 1]

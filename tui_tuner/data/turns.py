@@ -4,10 +4,11 @@ Found by rendering, never by searching marker strings: the prompt before a turn 
 with a stand-in for its reply says where it ends. What cannot be located with certainty is a `RowFault`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tui_tuner.data.chat import ChatTemplate, Tools
+from tui_tuner.data.prompted import supplied_by_prompt
 from tui_tuner.data.rows import Conversation, Message
 from tui_tuner.data.shapes.messages import RowFault
 from tui_tuner.data.stand_ins import (
@@ -125,7 +126,7 @@ class TurnLocator:
 
     def _span(self, turn: _Turn, reply: _Reply | None) -> TurnSpan:
         is_plain = reply is not None
-        reply = reply or self._replaced_reply(turn) or self._finished_reply(turn)
+        reply = reply or self._replaced_reply(turn) or self._finished_reply(turn) or self._replaced_call(turn)
         if reply is None:
             raise RowFault(f"the reply in turn {turn.index + 1} cannot be located in the rendered text")
         span = TurnSpan(message=turn.index, start=self._start(turn, reply), end=reply.turn_end, reply_end=reply.end)
@@ -142,7 +143,8 @@ class TurnLocator:
         own = repr(turn.message.as_fields())
         if any(written.count(stop) > own.count(stop) for stop in self._endings.stops):
             raise RowFault(f"the template closes turn {number} before its end")
-        if self._opening and written.lstrip().startswith(self._opening):
+        says_it = (turn.message.content or "").lstrip().startswith(self._opening)
+        if self._opening and not says_it and written.lstrip().startswith(self._opening):
             raise RowFault(f"the template does not prompt for turn {number}, and opens it later")
         if turn.is_last:
             return
@@ -185,6 +187,23 @@ class TurnLocator:
         end = len(prompt) + self._endings.after_calls(turn.text[len(prompt) :], finished[len(prompt) :])
         return _Reply(end=end, turn_end=end)
 
+    def _replaced_call(self, turn: _Turn) -> _Reply | None:
+        """Put a stand-in into the last call, for templates that count on calls being calls."""
+        if not turn.message.tool_calls:
+            return None
+        stand_in = stand_in_for(turn.messages)
+        for call in _calls_with(turn.message.tool_calls[-1:], stand_in):
+            message = replace(turn.message, tool_calls=(*turn.message.tool_calls[:-1], call))
+            messages = splice(turn.messages, turn.index, message)
+            around = render_around(self._template, messages, turn.tools, stand_in)
+            as_last = render_around(self._template, messages[: turn.index + 1], turn.tools, stand_in)
+            if around is None or as_last is None or not turn.text.endswith(around[1]):
+                continue
+            behind = len(turn.text) - len(around[1])
+            length = self._endings.first_stop(around[1], as_last[1], turn.message.tool_calls[-1])
+            return _Reply(end=behind + length, turn_end=behind + length)
+        return None
+
     def _start(self, turn: _Turn, reply: _Reply) -> int:
         """Behind everything that the generation prompt supplies."""
         prompt = self._template.render(turn.messages[: turn.index], turn.tools, add_generation_prompt=True)
@@ -193,16 +212,13 @@ class TurnLocator:
         if reply.header is not None:
             begin, end = reply.header
             if prompt.startswith(turn.text[:begin]):
-                return begin + _prompted_length(turn, turn.text[begin:end], prompt[begin:])
-        return self._start_after_neighbour(turn, prompt)
+                return self._prompted_start(turn, begin, end - begin, prompt[begin:])
+        return self._start_after_neighbour(turn, reply, prompt)
 
-    def _start_after_neighbour(self, turn: _Turn, prompt: str) -> int:
+    def _start_after_neighbour(self, turn: _Turn, reply: _Reply, prompt: str) -> int:
         """Compare only what follows the message before: the template renders earlier turns differently in a prompt."""
         stand_in, neighbour = stand_in_for(turn.messages, 0), stand_in_for(turn.messages, 1)
-        messages = splice(turn.messages, turn.index, Message(role=turn.message.role, content=stand_in))
-        around = render_around(self._template, messages, turn.tools, stand_in)
-        if around is None:
-            raise RowFault(f"the template does not show the reply in turn {turn.index + 1}")
+        messages, around = self._shown(turn, stand_in)
         before = rendered_header = around[0]
         if turn.index > 0:
             with_both = splice(messages, turn.index - 1, replace(messages[turn.index - 1], content=neighbour))
@@ -211,10 +227,40 @@ class TurnLocator:
             parts, prompt_parts = split_at(both[0], neighbour) if both else None, split_at(text, neighbour)
             if parts is not None and prompt_parts is not None:
                 rendered_header, prompt = parts[1], prompt_parts[1]
-        start = len(before) - len(rendered_header) + _prompted_length(turn, rendered_header, prompt)
-        if not before.endswith(rendered_header) or not turn.text.startswith(before[:start]):
+        begin = len(before) - len(rendered_header)
+        if not before.endswith(rendered_header) or not turn.text.startswith(before[:begin]):
             raise RowFault(f"the beginning of turn {turn.index + 1} cannot be located in the rendered text")
-        return start
+        # With thoughts or calls of its own, the turn may go on differently within the header of a plain reply.
+        header = len(shared_prefix(turn.text[begin:], rendered_header))
+        return self._prompted_start(turn, begin, header, prompt, reply.end)
+
+    def _shown(self, turn: _Turn, stand_in: str) -> tuple[Messages, tuple[str, str]]:
+        """The messages with a stand-in for the reply, or within its last call, and the text around it."""
+        bare = Message(role=turn.message.role, content=stand_in)
+        calls = turn.message.tool_calls or ()
+        within = (replace(turn.message, tool_calls=(*calls[:-1], call)) for call in _calls_with(calls[-1:], stand_in))
+        for message in (bare, *within):
+            messages = splice(turn.messages, turn.index, message)
+            around = render_around(self._template, messages, turn.tools, stand_in)
+            if around is not None:
+                return messages, around
+        raise RowFault(f"the template does not show the reply in turn {turn.index + 1}")
+
+    def _prompted_start(self, turn: _Turn, begin: int, header: int, prompt: str, call_end: int = 0) -> int:
+        """Where the turn starts whose header stands at `begin` and has `header` characters.
+
+        What stands before a call may be the call's own: then all up to `call_end` is compared.
+        """
+        tail, unsplit = turn.text[begin:], self._endings.unsplit
+        supplied = supplied_by_prompt(tail, header, prompt, unsplit)
+        if supplied is None and turn.message.tool_calls and call_end > begin:
+            supplied = supplied_by_prompt(tail, call_end - begin, prompt, unsplit, is_call=True)
+        if supplied is None:
+            raise RowFault(
+                f"the template opens turn {turn.index + 1} with {tail[max(0, header - 40) : header]!r}, but prompts "
+                f"for it with {prompt[-40:]!r}"
+            )
+        return begin + supplied.length
 
 
 def _usual_opening(template: ChatTemplate) -> str:
@@ -229,26 +275,29 @@ def _usual_opening(template: ChatTemplate) -> str:
 
 
 def _is_shown(message: Message, text: str) -> bool:
-    """Whether the answer and the names of all tool calls are in the text. Templates may take thoughts out."""
-    answer = (message.content or "").rsplit(END_OF_THOUGHTS, 1)[-1].strip()
+    """Whether the names of all tool calls, or else the answer, are in the text. Thoughts may be taken out.
+
+    What a template leaves out beside calls is for the audit to tell: the call is still what the model has to write.
+    """
     functions = [call["function"] for call in message.tool_calls or ()]
     names = [str(function["name"]) for function in functions if isinstance(function, Mapping)]
-    return answer in text and all(name in text for name in names) and bool(text.strip())
+    if not names:
+        return (message.content or "").rsplit(END_OF_THOUGHTS, 1)[-1].strip() in text and bool(text.strip())
+    return all(name in text for name in names)
 
 
-def _prompted_length(turn: _Turn, header: str, prompt: str) -> int:
-    """How much of the text before a reply the generation prompt supplies.
-
-    The two may part: the prompt opens a block of thoughts that the finished turn lacks, or the other way round.
-    """
-    shared = len(shared_prefix(header, prompt))
-    if not header[shared:].strip():
-        return len(header)
-    if not prompt[shared:].strip():
-        return shared
-    raise RowFault(
-        f"the template opens turn {turn.index + 1} with {header[-40:]!r}, but prompts for it with {prompt[-40:]!r}"
-    )
+def _calls_with(calls: Sequence[Mapping[str, object]], stand_in: str) -> Iterator[Mapping[str, object]]:
+    """Each call with a stand-in for its last argument that is a text, and with one for its name."""
+    for call in calls:
+        function = call.get("function")
+        if not isinstance(function, Mapping):
+            continue
+        arguments = function.get("arguments")
+        if isinstance(arguments, Mapping):
+            texts = [key for key, value in arguments.items() if isinstance(value, str)]
+            if texts:
+                yield {**call, "function": {**function, "arguments": {**arguments, texts[-1]: stand_in}}}
+        yield {**call, "function": {**function, "name": stand_in}}
 
 
 def _narrowed(span: TurnSpan, generated: Sequence[tuple[int, int]]) -> TurnSpan:

@@ -18,6 +18,7 @@ EVENTS_NAME = "events.jsonl"
 PLAN_NAME = "plan.json"
 RECIPE_NAME = "recipe.toml"
 LOG_NAME = "log.txt"
+CERTIFICATE_NAME = "certificate.json"
 MAX_ID_LENGTH = 64
 # These mark work that must not be lost with the machine; a step that was not saved is lost anyway.
 SYNCED_EVENTS = (CheckpointSaved, ProofFinished, RunFinished, RunFailed)
@@ -108,6 +109,17 @@ class RunJournal:
         fresh = self.folder / f"{PLAN_NAME}.new"
         fresh.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
         fresh.replace(self.folder / PLAN_NAME)
+
+    def write_certificate(self, content: str) -> None:
+        """Keep what the labels of this run are: JSON, written once, before anything is trained.
+
+        Raises:
+            MachineError: the disk is full or gone.
+        """
+        try:
+            (self.folder / CERTIFICATE_NAME).write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise _cannot_write(self.folder / CERTIFICATE_NAME, error) from error
 
     def close(self) -> None:
         """Let go of the folder; a run without RunFinished or RunFailed then counts as interrupted."""

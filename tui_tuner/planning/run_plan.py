@@ -36,7 +36,7 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
         RecipeError: with everything that is wrong between recipe, model and machine.
         ModelError, DataError, AdapterError, MachineError: what the recipe names cannot be used.
     """
-    from tui_tuner.data.dataset import survey_data
+    from tui_tuner.data.data_survey import survey_data
 
     located = locate_model(recipe.model)
     base = read_base_model(located, recipe.model)

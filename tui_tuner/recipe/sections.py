@@ -172,10 +172,11 @@ class DataSection(Section):
         "Tokens of the longest sequence. Auto covers 99 % of the rows within the model's context.",
         examples=[2048],
     )
-    over_length: Literal["cut", "drop"] = option(
-        "cut",
+    over_length: Literal["keep_turns", "drop", "cut"] = option(
+        "keep_turns",
         "Over-long rows",
-        "What happens to a row above the max length. Counts are always shown; plain text is split instead.",
+        'What happens to a conversation above the max length: "keep_turns" keeps it up to the last answer that fits '
+        'whole, "drop" leaves it out, "cut" cuts it off anywhere. Counts are always shown; plain text is split.',
     )
     packing: bool | Auto = option(
         "auto",
@@ -187,6 +188,18 @@ class DataSection(Section):
         "refuse",
         "Bad rows",
         "What happens to a row that cannot be used. Dropped rows are counted and listed with file, line and reason.",
+    )
+    on_disagreement: Literal["refuse", "drop", "keep"] = option(
+        "refuse",
+        "Disagreements",
+        "What happens to a row where the two methods that derive labels disagree: refuse to train, drop the row, or "
+        "keep the labels of the first method.",
+    )
+    certificate: str | None = option(
+        None,
+        "Certificate",
+        "A certificate.json of labels that were looked at. Training refuses labels that differ, and says what changed.",
+        examples=["runs/support-v1/certificate.json"],
     )
     shuffle: bool = option(True, "Shuffle", "Whether rows are drawn in a new random order each epoch.")
     seed: int = option(3407, "Data seed", "Seed of the held-out split and of the order of rows.", ge=0, le=2**32 - 1)

@@ -100,4 +100,6 @@ _MARKS = {
     "ok": ("✓", "good"),
     "warning": ("!", "warn"),
     "fail": ("✗", "bad"),
+    "blocking": ("✗", "bad"),
+    "note": ("•", "quiet"),
 }

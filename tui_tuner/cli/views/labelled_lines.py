@@ -14,7 +14,7 @@ from rich.text import Text
 from tui_tuner.safe_text import visible
 
 TRAINED, PARTLY, MASKED, CUT, UNDER = "▌", "▖", "·", "✂", "▔"
-LEGEND = f"({TRAINED} trained, {MASKED} masked, {PARTLY} both: what stands over {UNDER} is trained)"
+LEGEND = f"{TRAINED} trained, {MASKED} masked, {PARTLY} both: what stands over {UNDER} is trained"
 END_OF_LINE = "⏎"
 MIN_WIDTH = 8
 
@@ -95,5 +95,7 @@ def _folded(lines: Iterable[list[_Cell]], width: int) -> Iterator[list[_Cell]]:
 
 def _last_space(part: Sequence[_Cell], width: int) -> int:
     """Where to break: behind the last space of the last third, else at the end."""
-    spaces = (place + 1 for place in range(len(part) - 1, max(0, len(part) - width // 3), -1) if part[place].text == " ")
+    spaces = (
+        place + 1 for place in range(len(part) - 1, max(0, len(part) - width // 3), -1) if part[place].text == " "
+    )
     return next(spaces, len(part))

@@ -17,7 +17,7 @@ def labels_block(row: str, pieces: Sequence[Piece], num_tokens: int, num_trained
     share = units.percent(num_trained / num_tokens) if num_tokens else "none"
     headline = joined(outside(row), f"{units.count(num_tokens)} tokens, {share} of them trained")
     lines = LabelledLines([(shortened(text), is_trained) for text, is_trained in pieces])
-    return block("Labels", headline, lines, Text(LEGEND, style="quiet"))
+    return block("Labels", headline, lines, Text(f"({LEGEND})", style="quiet"))
 
 
 def shortened(text: str, limit: int = MAX_SHOWN_PIECE) -> str:

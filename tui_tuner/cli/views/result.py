@@ -50,7 +50,14 @@ def proof_block(proof: ProofFinished) -> RenderableType:
                 ),
                 ("saved, base", f"differ by {proof.mean_difference_to_base:.3f} on average, KL {proof.kl_to_base:.3f}"),
                 ("loss", joined(*(f"{name} {units.loss(loss)}" for name, loss in losses.items()))),
-                ("over", joined(f"{proof.positions} trained tokens", f"{proof.tensors} tensors", f"sha256 {proof.adapter_hash[:12]}")),
+                (
+                    "over",
+                    joined(
+                        f"{proof.positions} trained tokens",
+                        f"{proof.tensors} tensors",
+                        f"sha256 {proof.adapter_hash[:12]}",
+                    ),
+                ),
             ]
         ),
     )

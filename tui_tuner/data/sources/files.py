@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tui_tuner.data.sources.watched import FileWatch
 from tui_tuner.errors import DataError
 from tui_tuner.recipe import DataSource
 
@@ -45,6 +46,8 @@ class SourceFile:
     path: Path
     kind: FileKind
     is_gzipped: bool = False
+    watch: FileWatch | None = None
+    """Sees every byte of a text file as it is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

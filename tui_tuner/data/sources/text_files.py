@@ -11,6 +11,7 @@ import json
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import BinaryIO
 
 from tui_tuner.data.rows import BadRow, RowRef, SourceRow
@@ -82,7 +83,7 @@ def check_object(value: object, ref: RowRef, may_hold_surrogates: bool) -> Sourc
 
 def is_json_document(file: SourceFile) -> bool:
     """Whether the file is one JSON value. Names lie: .json often holds lines and .jsonl now and then an array."""
-    lines = (line.strip() for line in raw_lines(file) if line.strip())
+    lines = (line.strip() for line in raw_lines(replace(file, watch=None)) if line.strip())
     first = next(lines, b"")
     if first.startswith(b"[") or file.kind != "json":
         return first.startswith(b"[")
@@ -90,7 +91,8 @@ def is_json_document(file: SourceFile) -> bool:
 
 
 def _open(file: SourceFile) -> BinaryIO | gzip.GzipFile:
-    return gzip.open(file.path, "rb") if file.is_gzipped else file.path.open("rb")
+    stream = file.path.open("rb") if file.watch is None else file.watch.open(file.path)
+    return gzip.GzipFile(fileobj=stream, mode="rb") if file.is_gzipped else stream
 
 
 def _json_lines(file: SourceFile) -> Iterator[SourceRow | BadRow]:

@@ -32,7 +32,7 @@ class LabelInputs:
     tokenizer_folder: Path
     train_on: TrainOn
     max_length: int | None
-    """As the recipe or the command line gives it; None where nobody did."""
+    """As the recipe or the command line gives it, within the context; None where nobody did."""
     context_length: int | None
     """Of a recipe's model, where its config.json is there."""
     command: str
@@ -48,20 +48,22 @@ def read_inputs(asked: Asked) -> LabelInputs:
     _check(asked)
     recipe = _recipe(asked)
     folder = asked.model or _located(recipe)
-    data = recipe.data
+    context_length = None if asked.model else _context_length(folder, recipe)
     return LabelInputs(
-        data=data,
+        data=recipe.data,
         tokenizer_folder=folder,
         train_on=recipe.objective.train_on,
-        max_length=None if data.max_length == "auto" else data.max_length,
-        context_length=None if asked.model else _context_length(folder, recipe),
+        max_length=_max_length(recipe, context_length),
+        context_length=context_length,
         command=_command(asked),
     )
 
 
 def _check(asked: Asked) -> None:
     if asked.recipe is not None and (asked.model is not None or asked.data):
-        raise TunerError("A recipe names its model and its data itself.", "Leave out the recipe, or --model and --data.")
+        raise TunerError(
+            "A recipe names its model and its data itself.", "Leave out the recipe, or --model and --data."
+        )
     if asked.recipe is None and (asked.model is None or not asked.data):
         message = "Nothing to look at: name a recipe, or a model's folder and data."
         raise TunerError(message, "`tuner labels recipe.toml`, or `tuner labels --model FOLDER --data rows.jsonl`.")
@@ -104,6 +106,12 @@ def _context_length(folder: Path, recipe: Recipe) -> int | None:
     if not (folder / "config.json").is_file():
         return None
     return read_config(folder, allow_remote_code=recipe.model.remote_code).context_length
+
+
+def _max_length(recipe: Recipe, context_length: int | None) -> int | None:
+    if recipe.data.max_length == "auto":
+        return None
+    return recipe.data.max_length if context_length is None else min(recipe.data.max_length, context_length)
 
 
 def _command(asked: Asked) -> str:

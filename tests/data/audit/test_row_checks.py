@@ -1,0 +1,54 @@
+"""What the tokens of a row show."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.data.audit.rows import example_of
+from tests.data.material import tiny_tokenizer
+from tui_tuner.data.audit.row_checks import check_fit, check_pair, check_tokens
+from tui_tuner.data.tokenizer import TextTokenizer
+
+BOS, EOS = 256, 257
+
+
+@pytest.fixture(name="tokenizer")
+def _tokenizer(tmp_path: Path) -> TextTokenizer:
+    return tiny_tokenizer(tmp_path / "model", adds_bos=True)
+
+
+@pytest.mark.parametrize(
+    ("ids", "trained_from", "found"),
+    [
+        ([BOS, 65, 66, EOS], 2, []),
+        ([BOS, BOS, 65, EOS], 2, ["doubled_bos"]),
+        ([65, 66, EOS], 1, ["missing_bos"]),
+        ([BOS, 65, 66], 3, ["no_trained_token"]),
+    ],
+)
+def test_the_beginning_of_a_row_is_checked(
+    ids: list[int], trained_from: int, found: list[str], tokenizer: TextTokenizer
+) -> None:
+    assert [one.check for one in check_tokens(example_of(ids, trained_from), tokenizer)] == found
+
+
+def test_a_document_has_to_end_in_eos(tokenizer: TextTokenizer) -> None:
+    document = replace(example_of([BOS, 65, 66]), kind="document")
+    assert [one.check for one in check_tokens(document, tokenizer)] == ["text_without_eos"]
+
+
+def test_a_pair_shares_its_prompt_and_closes_both_answers(tokenizer: TextTokenizer) -> None:
+    good = example_of([BOS, 65, 66, EOS], 2)
+    assert check_pair(good, example_of([BOS, 65, 67, EOS], 2), tokenizer) == ()
+    found = check_pair(good, example_of([BOS, 64, 67], 2), tokenizer)
+    assert [one.check for one in found] == ["end_of_turn_missing", "preference_prefix"]
+    assert "token 1" in found[1].detail
+
+
+def test_a_cut_is_told_and_a_cut_answer_too() -> None:
+    full = example_of([1, 2, 3, 4, 5, 6], 2, 5)
+    assert check_fit(full, full) == ()
+    assert [one.check for one in check_fit(full, None)] == ["row_cut"]
+    assert [one.check for one in check_fit(full, example_of([1, 2, 3, 4], 2))] == ["row_cut", "answer_cut"]
+    assert [one.check for one in check_fit(full, example_of([1, 2, 3, 4, 5], 2))] == ["row_cut"]

@@ -1,0 +1,65 @@
+"""The checks of a row's tokens, made behind the labelling. They change nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tui_tuner.data.audit.findings import Finding
+from tui_tuner.data.audit.text_checks import TextAudit, audit_text, check_conversation
+from tui_tuner.data.labels import NOT_TRAINED, LabelledExample
+from tui_tuner.data.lengths import breaks_off
+from tui_tuner.data.tokenizer import TextTokenizer
+
+__all__ = ["TextAudit", "audit_text", "check_conversation", "check_fit", "check_pair", "check_tokens"]
+
+
+def check_tokens(example: LabelledExample, tokenizer: TextTokenizer) -> tuple[Finding, ...]:
+    """BOS, EOS and trained tokens of a labelled row, before anything is cut."""
+    return tuple(_token_findings(example, tokenizer))
+
+
+def check_pair(chosen: LabelledExample, rejected: LabelledExample, tokenizer: TextTokenizer) -> tuple[Finding, ...]:
+    """Both answers of a preference pair stand behind the same tokens, and both end in a trained end-of-turn token."""
+    findings = [
+        Finding(one.check, f"{name}: {one.detail}", one.message)
+        for name, example in (("chosen", chosen), ("rejected", rejected))
+        for one in (*check_tokens(example, tokenizer), *_last_token(example, tokenizer))
+    ]
+    better, worse = chosen.input_ids[: chosen.answer_start], rejected.input_ids[: rejected.answer_start]
+    if not np.array_equal(better, worse):
+        shortest = min(len(better), len(worse))
+        parts = np.flatnonzero(better[:shortest] != worse[:shortest])
+        token = int(parts[0]) if parts.size else shortest
+        findings.append(Finding("preference_prefix", f"the prompts differ from token {token} on"))
+    return tuple(findings)
+
+
+def check_fit(full: LabelledExample, kept: LabelledExample | None) -> tuple[Finding, ...]:
+    """What a row lost to the max length; `kept` is None where it was left out."""
+    if kept is None:
+        return (Finding("row_cut", f"all {full.num_tokens:,} tokens are left out"),)
+    if kept.num_tokens == full.num_tokens:
+        return ()
+    findings = [Finding("row_cut", f"{kept.num_tokens:,} of {full.num_tokens:,} tokens are kept")]
+    if breaks_off(full, kept):
+        findings.append(Finding("answer_cut", f"an answer breaks off at token {kept.num_tokens:,}"))
+    return tuple(findings)
+
+
+def _token_findings(example: LabelledExample, tokenizer: TextTokenizer) -> Iterator[Finding]:
+    ids, bos = example.input_ids, tokenizer.bos_id
+    if bos is not None and len(ids) > 1 and ids[0] == bos and ids[1] == bos:
+        yield Finding("doubled_bos", f"tokens 0 and 1 are both {bos}")
+    if tokenizer.adds_bos and bos is not None and len(ids) and ids[0] != bos:
+        yield Finding("missing_bos", f"the first token is {int(ids[0])}, not BOS {bos}")
+    if example.num_trained == 0:
+        yield Finding("no_trained_token", "no token of this row is trained")
+    if example.kind == "document" and len(ids) and (tokenizer.eos_id is None or ids[-1] != tokenizer.eos_id):
+        yield Finding("text_without_eos", "the document does not end in EOS")
+
+
+def _last_token(example: LabelledExample, tokenizer: TextTokenizer) -> Iterator[Finding]:
+    trained = example.labels[example.labels != NOT_TRAINED]
+    closing = {*tokenizer.stop_ids, *tokenizer.special_tokens.values()}
+    if trained.size and int(trained[-1]) not in closing:
+        yield Finding("end_of_turn_missing", f"the last trained token is {int(trained[-1])}, which closes nothing")

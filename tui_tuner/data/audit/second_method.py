@@ -1,0 +1,243 @@
+"""The trained characters of a row, found a second time and in another way than `turns` does.
+
+Tracers at both ends of every field show what each message owns; what lies between them is the template's own text, in
+which alone the end-of-turn token is looked for. The beginning of a turn is where prompt and row part behind the last
+tracer that both have. Nothing here may call
+`turns`, `turn_endings` or `stand_ins`; only the rule of `prompted` is common to both methods.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tui_tuner.data.audit.findings import Finding
+from tui_tuner.data.audit.token_facts import TokenFacts
+from tui_tuner.data.audit.tracing import Tracing, trace, trace_rendering
+from tui_tuner.data.chat import ChatTemplate
+from tui_tuner.data.prompted import supplied_by_prompt
+from tui_tuner.data.rows import Conversation, Message
+from tui_tuner.data.turns import LocatedTurns
+from tui_tuner.errors import DataError
+
+if TYPE_CHECKING:  # numpy and tokenizers are not for the processes that render templates
+    import numpy as np
+
+    from tui_tuner.data.tokenizer import EncodedText
+
+SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SecondSpan:
+    """Characters [start, end) of the text that one assistant turn trains."""
+
+    message: int
+    start: int
+    end: int
+    parts_from_prompt: str = ""
+    """What the generation prompt goes on with where the row has something else; empty where it is kept to."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """Why the second method says nothing about a row."""
+
+    reason: str
+
+
+class _UnclearError(Exception):
+    """Why a turn cannot be placed; never leaves this module."""
+
+
+def second_spans(
+    conversation: Conversation, text: str, template: ChatTemplate, facts: TokenFacts
+) -> tuple[SecondSpan, ...] | NotApplicable:
+    """Trained characters of each assistant turn in `text`, the rendering of the conversation."""
+    traced = trace(conversation.messages, conversation.tools, template, text)
+    if isinstance(traced, str):
+        return NotApplicable(traced)
+    return spans_of_tracing(conversation, traced, template, facts)
+
+
+def spans_of_tracing(
+    conversation: Conversation, traced: Tracing, template: ChatTemplate, facts: TokenFacts
+) -> tuple[SecondSpan, ...] | NotApplicable:
+    """Like `second_spans`, where the row is traced already."""
+    turns = _Turns(conversation, traced, template, facts)
+    replies = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
+    try:
+        spans = tuple(turns.span(index) for index in replies)
+    except _UnclearError as error:
+        return NotApplicable(str(error))
+    if any(one.end > other.start for one, other in pairwise(spans)):
+        return NotApplicable("turns overlap in the rendered text")
+    return spans
+
+
+@lru_cache(maxsize=16)
+def closing_tokens(template: ChatTemplate, facts: TokenFacts) -> frozenset[str]:
+    """Tokens that close a turn: where generation stops, and what the template itself puts behind plain answers.
+
+    Both arguments are compared by identity.
+    """
+    asked = Message(role="user", content="a")
+    exchange = (asked, Message(role="assistant", content="b"))
+    found = [_closer(messages, template, facts) for messages in (exchange, (*exchange, asked))]
+    return facts.stops | frozenset(found) if all(found) else facts.stops
+
+
+def compare_methods(
+    first: LocatedTurns, second: tuple[SecondSpan, ...] | NotApplicable, encoded: "EncodedText"
+) -> Finding | None:
+    """Compare which tokens the two methods train; None where they agree on every token."""
+    if isinstance(second, NotApplicable):
+        return Finding("unconfirmed", second.reason)
+    by_first = _trained(encoded, [(turn.start, turn.end) for turn in first.turns])
+    by_second = _trained(encoded, [(span.start, span.end) for span in second])
+    differing = (by_first != by_second).nonzero()[0]
+    if not differing.size:
+        return None
+    token = int(differing[0])
+    start, end = int(encoded.starts[token]), int(encoded.ends[token])
+    who = ("the first", "the second") if by_first[token] else ("the second", "the first")
+    message = next((turn.message for turn in reversed(first.turns) if turn.start <= end), first.turns[0].message)
+    piece, before = first.text[start:end], first.text[max(0, start - SHOWN) : start]
+    detail = f"{differing.size} tokens; token {token} ({piece!r} behind {before!r}) is trained by {who[0]} method only"
+    return Finding("disagreement", detail, message)
+
+
+def _trained(encoded: "EncodedText", spans: Sequence[tuple[int, int]]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """A token is trained if it holds any character of a span."""
+    is_trained = encoded.starts < 0
+    for start, end in spans:
+        is_trained |= (encoded.starts < end) & (encoded.ends > start)
+    return is_trained
+
+
+class _Turns:
+    """The assistant turns of one traced row."""
+
+    def __init__(self, conversation: Conversation, traced: Tracing, template: ChatTemplate, facts: TokenFacts) -> None:
+        self._conversation = conversation
+        self._traced = traced
+        self._template = template
+        self._facts = facts
+        self._closing = closing_tokens(template, facts)
+        counts: dict[int, int] = {}
+        for _, mark in traced.marks:
+            counts[mark] = counts.get(mark, 0) + 1
+        self._once = {mark: position for position, mark in traced.marks if counts[mark] == 1}
+        self._generated = (
+            template.render_marked(conversation.messages, conversation.tools).generated
+            if template.marks_generation
+            else ()
+        )
+
+    def span(self, index: int) -> SecondSpan:
+        own = sorted((position, mark) for mark, position in self._once.items() if self._traced.owner(mark) == index)
+        if not own:
+            raise _UnclearError(f"turn {index + 1} is not in the rendered text, or more than once")
+        first, (last, last_mark) = own[0][0], own[-1]
+        if any(first < position < last and self._traced.owner(mark) != index for position, mark in self._traced.marks):
+            raise _UnclearError(f"the template mixes turn {index + 1} with another one")
+        self._check_middle(index, first, last)
+        start, parts = self._start(index, first)
+        end = self._end(index, last, last_mark)
+        return self._narrowed(SecondSpan(index, start, end, parts), last)
+
+    def _check_middle(self, index: int, first: int, last: int) -> None:
+        """Between the fields of a turn there must be no end-of-turn token of the template's."""
+        fields = [field for field in self._traced.fields if field.message == index]
+        covered = sorted((field.start, field.end) for field in fields if None not in (field.start, field.end))
+        position = first
+        for start, end in (*covered, (last, last)):
+            if start is None or end is None:
+                continue
+            between = self._traced.text[position:start] if start > position else ""
+            if any(stop in between for stop in self._facts.stops):
+                raise _UnclearError(f"the template closes turn {index + 1} in its middle")
+            position = max(position, end)
+
+    def _start(self, index: int, first: int) -> tuple[int, str]:
+        """Behind what the prompt supplies, and what the prompt has instead where the row goes on differently."""
+        conversation, text = self._conversation, self._traced.text
+        prompted = trace_rendering(
+            conversation.messages[:index], conversation.tools, self._template, self._traced, is_prompt=True
+        )
+        if prompted is None:
+            raise _UnclearError(f"the template does not prompt for turn {index + 1}")
+        prompt, marks = prompted
+        anchor = prompt_anchor = 0
+        if marks:
+            prompt_anchor, mark = marks[-1]
+            if mark not in self._once:
+                raise _UnclearError(f"what stands before turn {index + 1} moves when it is answered")
+            anchor = self._once[mark]
+        tail, is_call = text[anchor:], bool(conversation.messages[index].tool_calls)
+        supplied = supplied_by_prompt(tail, first - anchor, prompt[prompt_anchor:], self._facts.unsplit, is_call)
+        if supplied is None:
+            raise _UnclearError(f"prompt and row have different heads before turn {index + 1}")
+        return anchor + supplied.length, supplied.parts_with
+
+    def _end(self, index: int, last: int, last_mark: int) -> int:
+        """Behind the first end-of-turn token of the template's text that follows the turn's last field."""
+        others = [position for position, mark in self._traced.marks if position >= last and mark != last_mark]
+        gap = self._traced.text[last : min(others, default=len(self._traced.text))]
+        closing = self._closing
+        found = next((match.end() for match in self._facts.unsplit.finditer(gap) if match[0] in closing), None)
+        if found is not None:
+            return last + found
+        as_last = trace_rendering(
+            self._conversation.messages[: index + 1],
+            self._conversation.tools,
+            self._template,
+            self._traced,
+            is_prompt=False,
+        )
+        places = [position for position, mark in as_last[1] if mark == last_mark] if as_last else []
+        if as_last is None or len(places) != 1:
+            raise _UnclearError(f"turn {index + 1} has no end that can be told from the head of the next turn")
+        shared = _shared_words(gap, as_last[0][places[0] :])
+        content = self._conversation.messages[index].content or ""
+        own = content[len(content.rstrip()) :]
+        return last + max(len(shared.rstrip()), len(own) if gap.startswith(own) else 0)
+
+    def _narrowed(self, span: SecondSpan, last: int) -> SecondSpan:
+        """What the template itself marks as generated by the model wins, as far as it lies within the turn."""
+        marks = [mark for mark in self._generated if mark[0] < span.end and mark[1] > span.start]
+        if not marks:
+            return span
+        start = max(span.start, min(mark[0] for mark in marks))
+        latest = max(mark[1] for mark in marks)
+        return SecondSpan(span.message, start, span.end if latest >= last else latest, span.parts_from_prompt)
+
+
+def _shared_words(one: str, other: str) -> str:
+    """What both begin with, up to a border between words where they part within one."""
+    length = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    if length in (len(one), len(other)):
+        return one[:length]
+    return one[: max(one.rfind(space, 0, length) for space in " \n\t") + 1]
+
+
+def _closer(messages: Sequence[Message], template: ChatTemplate, facts: TokenFacts) -> str:
+    """The token behind the answer in turn 2: the first at which generation stops of those that follow at once."""
+    try:
+        traced = trace(messages, None, template, template.render(messages))
+    except DataError:
+        return ""
+    if isinstance(traced, str):
+        return ""
+    text, marks = traced.text, traced.marks
+    places = [position for position, mark in marks if mark == 3]
+    if len(places) != 1:
+        return ""
+    after = text[places[0] :].lstrip()
+    token = first = facts.unsplit.match(after)
+    while token is not None:
+        if token[0] in facts.stops:
+            return token[0]
+        token = facts.unsplit.match(after, token.end())
+    return first[0] if first else ""

@@ -1,0 +1,85 @@
+"""A look at a sample of the rows, for the plan: what shape they have, and how long they are likely to be."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tui_tuner.data.bad_rows import refuse_bad_rows
+from tui_tuner.data.data_facts import SampledRow, estimated_facts, template_words
+from tui_tuner.data.labels import TrainOn, label_rows
+from tui_tuner.data.rendering.pool import RenderPool
+from tui_tuner.data.rendering.template_choice import choose_template
+from tui_tuner.data.rows import BadRow, Sample, TextDocument
+from tui_tuner.data.source_samples import SourceSamples, read_few_samples
+from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
+from tui_tuner.plan import DataFacts
+from tui_tuner.recipe import DataSection, Recipe
+
+SURVEYED_ROWS = 200
+SURVEYED_CHARACTERS = 20_000
+"""Of a longer document only the beginning is tokenised for a survey."""
+NO_TOKENIZER = "unknown: there is no tokenizer.json"
+
+
+def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -> DataFacts:
+    """What a plan needs to know, from about 200 rows of each source. Without a tokenizer, lengths stay unknown.
+
+    Raises:
+        DataError: a file, a sampled row or the template cannot be used.
+    """
+    data = recipe.data
+    if tokenizer_folder is None or not (tokenizer_folder / "tokenizer.json").is_file():
+        return estimated_facts(data, _few_samples(data), NO_TOKENIZER, (), context_length)
+    with RenderPool() as pool:  # its process gets ready while files and tokenizer are read
+        found = _few_samples(data)
+        tokenizer = load_text_tokenizer(tokenizer_folder)
+        chosen = choose_template(data.chat_template, tokenizer)
+        pool.load(chosen.program)
+        rows: list[SampledRow] = []
+        for index, one in enumerate(found):
+            sizes, bad_rows = _sizes(index, one.samples, pool, tokenizer, recipe.objective.train_on)
+            refuse_bad_rows(bad_rows, len(bad_rows), data)
+            rows += sizes
+    words = template_words(chosen.description, [one.facts for one in found])
+    return estimated_facts(data, found, words, rows, context_length)
+
+
+def _few_samples(data: DataSection) -> tuple[SourceSamples, ...]:
+    found = tuple(read_few_samples(source, SURVEYED_ROWS) for source in (*data.sources, *data.evaluation_sources))
+    bad_rows = [bad for one in found for bad in one.bad_rows]
+    refuse_bad_rows(bad_rows, len(bad_rows), data)
+    return found
+
+
+def _sizes(
+    source: int, samples: Sequence[Sample], pool: RenderPool, tokenizer: TextTokenizer, train_on: TrainOn
+) -> tuple[list[SampledRow], list[BadRow]]:
+    sizes: list[SampledRow] = []
+    bad_rows: list[BadRow] = []
+    batches = [(_stretches(samples), [_shortened(sample) for sample in samples])]
+    for stretches, rendered in pool.rows(batches):
+        for stretch, labelled in zip(stretches, label_rows(rendered, tokenizer, train_on), strict=True):
+            if isinstance(labelled, BadRow):
+                bad_rows.append(labelled)
+                continue
+            sizes.append(
+                SampledRow(
+                    source=source,
+                    num_tokens=round(labelled.example.num_tokens * stretch),
+                    num_trained=round(labelled.example.num_trained * stretch),
+                    is_document=labelled.example.kind == "document",
+                )
+            )
+    return sizes, bad_rows
+
+
+def _stretches(samples: Sequence[Sample]) -> list[float]:
+    """How much longer each row is than what is surveyed of it."""
+    return [
+        max(1.0, len(sample.text) / SURVEYED_CHARACTERS) if isinstance(sample, TextDocument) else 1.0
+        for sample in samples
+    ]
+
+
+def _shortened(sample: Sample) -> Sample:
+    return replace(sample, text=sample.text[:SURVEYED_CHARACTERS]) if isinstance(sample, TextDocument) else sample

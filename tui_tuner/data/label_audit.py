@@ -1,0 +1,143 @@
+"""The labels of every row in the order of the files: what training would see, with findings, for `tuner labels`.
+
+Nothing is dropped, split or shuffled here, and nothing is cut unless a max length is given.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+
+from tui_tuner.data.audit.findings import Finding
+from tui_tuner.data.audit.report import LabelReport, ReportBuilder
+from tui_tuner.data.audit.row_checks import check_fit
+from tui_tuner.data.checked_rows import CheckedRow, ReportProgress, RowStream
+from tui_tuner.data.labels import LabelledExample, TrainOn
+from tui_tuner.data.lengths import fit_conversation
+from tui_tuner.data.rendering.pool import RenderPool
+from tui_tuner.data.rendering.template_choice import ChosenTemplate, choose_template
+from tui_tuner.data.rows import RowRef
+from tui_tuner.data.tokenizer import IntArray, TextTokenizer, load_text_tokenizer
+from tui_tuner.recipe import DataSection
+
+NO_TOKENS = np.empty(0, dtype=np.int32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AuditedRow:
+    """One row of the data, labelled, with everything that was found in it."""
+
+    index: int
+    """From 0, over all sources in their order, held-out sources last."""
+    ref: RowRef
+    source: int
+    """Index of the data source in the recipe; held-out sources count on."""
+    kind: Literal["conversation", "document", "unusable"]
+    text: str
+    """The whole rendered text, exactly as it was tokenised, without what is added as ids; empty where unusable."""
+    input_ids: IntArray
+    """Empty where the row is unusable, or left out for its length."""
+    labels: IntArray
+    """Unshifted: the token itself where it is trained, -100 elsewhere; as long as `input_ids`."""
+    findings: tuple[Finding, ...]
+    """For an unusable row the reason is one of them."""
+
+
+class AuditRun:
+    """One pass over the data. Also a context manager; leaving it early ends the processes that render."""
+
+    def __init__(
+        self,
+        data: DataSection,
+        tokenizer_folder: Path,
+        train_on: TrainOn,
+        max_length: int | None,
+        progress: ReportProgress,
+    ) -> None:
+        self._data = data
+        self._train_on = train_on
+        self._max_length = max_length
+        self._progress = progress
+        self._pool = RenderPool()
+        self.tokenizer: TextTokenizer = load_text_tokenizer(tokenizer_folder)
+        """The model's tokenizer, for showing tokens."""
+        self._chosen: ChosenTemplate = choose_template(data.chat_template, self.tokenizer)
+        self._pool.load(self._chosen.audited(self.tokenizer))
+        self._report = ReportBuilder(max_length, data.on_disagreement, data.on_bad_row)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.close()
+
+    @property
+    def template(self) -> str:
+        """Which chat template renders the rows, in words."""
+        return self._chosen.description
+
+    @property
+    def report(self) -> LabelReport:
+        """The report over the rows that `rows` has given so far: of all rows once it has ended."""
+        return self._report.report()
+
+    def rows(self) -> Iterator[AuditedRow]:
+        """Every row once, in order from index 0; one pass only.
+
+        Raises:
+            DataError: a file or the template cannot be used.
+        """
+        stream = RowStream(self._data)
+        for row in stream.rows(self._pool, self.tokenizer, self._train_on, self._progress):
+            yield self._audited(row)
+
+    def _audited(self, row: CheckedRow) -> AuditedRow:
+        if row.example is None:
+            (finding,) = row.findings
+            self._report.add_refused(row.index, row.ref, finding)
+            return _audited_row(row, None, row.findings)
+        kept, findings = self._fitted(row.example)
+        is_evaluation = row.source >= len(self._data.sources)
+        everything = self._report.add(row.index, row.example, (*row.findings, *findings), is_evaluation)
+        return _audited_row(row, kept, everything)
+
+    def _fitted(self, example: LabelledExample) -> tuple[LabelledExample | None, tuple[Finding, ...]]:
+        """The row at the max length, and what that took. Documents are split there, and lose nothing."""
+        if self._max_length is None or example.kind == "document":
+            return example, ()
+        kept = fit_conversation(example, self._max_length, self._data.over_length)
+        return kept, check_fit(example, kept)
+
+
+def audit_rows(
+    data: DataSection,
+    tokenizer_folder: Path,
+    train_on: TrainOn,
+    max_length: int | None,
+    progress: ReportProgress,
+) -> AuditRun:
+    """Start the audit of all sources of a data section; rows are read while `rows` is walked through.
+
+    `tokenizer_folder` needs no more than a tokenizer. With a `max_length` conversations are shortened as the recipe's
+    `over_length` says, and rows that are left out for their length come with that as a finding and no tokens.
+    `progress` hears how many bytes of how many are done.
+
+    Raises:
+        DataError: the tokenizer or the template cannot be used.
+    """
+    return AuditRun(data, tokenizer_folder, train_on, max_length, progress)
+
+
+def _audited_row(row: CheckedRow, kept: LabelledExample | None, findings: tuple[Finding, ...]) -> AuditedRow:
+    return AuditedRow(
+        index=row.index,
+        ref=row.ref,
+        source=row.source,
+        kind="unusable" if row.example is None else row.example.kind,
+        text=row.text,
+        input_ids=NO_TOKENS if kept is None else kept.input_ids,
+        labels=NO_TOKENS if kept is None else kept.labels,
+        findings=findings,
+    )
