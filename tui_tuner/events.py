@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 class Event(BaseModel):
     """Immutable, one JSON line each. `time` is seconds since 1970."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings", defer_build=True)
 
     time: float = Field(default_factory=time.time)
 
@@ -93,7 +93,7 @@ class RowLabelled(Event):
 class TrainableGroup(BaseModel):
     """Parameters that share a learning rate."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     num_tensors: int
@@ -234,7 +234,7 @@ TrainEvent = Annotated[
     | RunFailed,
     Field(discriminator="kind"),
 ]
-EVENT_CODEC: TypeAdapter[Any] = TypeAdapter(TrainEvent)
+EVENT_CODEC: TypeAdapter[Any] = TypeAdapter(TrainEvent, config=ConfigDict(defer_build=True))
 
 
 def event_from_json(line: str | bytes) -> TrainEvent:

@@ -13,7 +13,7 @@ from tui_tuner.recipe import Recipe
 class PlanValue(BaseModel):
     """Immutable and JSON-able."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Decision(PlanValue):

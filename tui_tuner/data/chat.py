@@ -25,6 +25,7 @@ OPEN_MARK, CLOSE_MARK = "\ufdd0", "\ufdd1"
 TEMPLATE_FAULTS = (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 OUTPUT_PER_INPUT, OUTPUT_ALLOWANCE, INPUT_PER_MESSAGE = 4, 2**16, 64
 """A template may write this many times the characters of its input, and some for its own words."""
+DICT_ATTRIBUTES = frozenset(dir(dict))
 PROBED_CALL = {"id": "call00001", "type": "function", "function": {"name": "a", "arguments": {"probe": "value"}}}
 REPLACE_IT = "Use another template; this one cannot be trusted."
 Tools = Sequence[Mapping[str, object]] | None
@@ -98,7 +99,7 @@ def compile_template(
     Raises:
         DataError: it is not valid Jinja.
     """
-    environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, loopcontrols])
+    environment = _Sandbox()
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = _clock(now or datetime.datetime.now())
@@ -148,12 +149,24 @@ def _try_call(template: ChatTemplate) -> str:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox, quicker at what templates do most: it takes `message.role` to mean an attribute at first."""
+    """The sandbox with the same answers, quicker at what templates do most."""
+
+    def __init__(self) -> None:
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, loopcontrols])
+        self._is_safe: dict[tuple[type, str], bool] = {}
 
     def getattr(self, obj: object, attribute: str) -> object:
-        if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
+        """`message.role` is looked for as an attribute first; what no dictionary has as one is an item."""
+        if type(obj) is dict and attribute in obj and attribute not in DICT_ATTRIBUTES:
             return obj[attribute]
         return super().getattr(obj, attribute)
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        """Depends on the type of the object alone, and is asked again and again."""
+        known = self._is_safe.get((type(obj), attr))
+        if known is None:
+            known = self._is_safe[type(obj), attr] = super().is_safe_attribute(obj, attr, value)
+        return known
 
 
 class _GenerationBlock(Extension):

@@ -15,14 +15,14 @@ from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
 from tui_tuner.plan import DataFacts
 from tui_tuner.recipe import DataSection, Recipe
 
-SURVEYED_ROWS = 200
+SURVEYED_ROWS = 96
 SURVEYED_CHARACTERS = 20_000
 """Of a longer document only the beginning is tokenised for a survey."""
 NO_TOKENIZER = "unknown: there is no tokenizer.json"
 
 
 def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -> DataFacts:
-    """What a plan needs to know, from about 200 rows of each source. Without a tokenizer, lengths stay unknown.
+    """What a plan needs to know, from about a hundred rows of each source. Without a tokenizer, lengths stay unknown.
 
     Raises:
         DataError: a file, a sampled row or the template cannot be used.

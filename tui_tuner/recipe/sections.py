@@ -24,9 +24,7 @@ Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
 class Section(BaseModel):
     """Strict and immutable: unknown fields, wrong types, NaN and infinities are problems."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class ModelSection(Section):
