@@ -8,8 +8,11 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from tui_tuner.data.chat import ChatTemplate, compile_template
+from tui_tuner.data.data_survey import survey_data
+from tui_tuner.data.rendering.pool import RenderPool
 from tui_tuner.data.rows import Conversation, Message, RowRef, SourceRow
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
+from tui_tuner.plan import DataFacts
 from tui_tuner.recipe import DataSection, DataSource, ModelSection, ObjectiveSection, Recipe
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -103,3 +106,9 @@ def recipe_of(path: Path | str, objective: ObjectiveSection | None = None, **dat
     source = DataSource(path=str(path))
     section = DataSection.model_validate({"sources": (source,), **data})
     return Recipe(model=ModelSection(source="model"), data=section, objective=objective or ObjectiveSection())
+
+
+def survey(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -> DataFacts:
+    """`survey_data` with renderers of its own."""
+    with RenderPool() as renderers:
+        return survey_data(recipe, tokenizer_folder, context_length, renderers)

@@ -14,12 +14,12 @@ from tests.data.material import (
     INSTRUCT,
     recipe_of,
     shared,
+    survey,
     tiny_tokenizer,
     write_lines,
     write_questions,
     write_tokenizer,
 )
-from tui_tuner.data.data_survey import survey_data
 from tui_tuner.data.dataset import LabelledData, label_data
 from tui_tuner.errors import DataError
 from tui_tuner.recipe import DataSource
@@ -114,7 +114,7 @@ def test_plan_and_run_refuse_the_same_input(
     (tmp_path / name).write_bytes(content)
     recipe = recipe_of(tmp_path / name)
     with pytest.raises(DataError, match=said):
-        survey_data(recipe, model, 4096) if plan else label_data(recipe, model, 4096, ignore)
+        survey(recipe, model, 4096) if plan else label_data(recipe, model, 4096, ignore)
 
 
 def test_a_template_that_raises_names_the_row(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_several_sources_count_by_their_weights(tmp_path: Path, model: Path) -> 
 
 def test_a_survey_estimates_what_labelling_finds(model: Path) -> None:
     recipe = recipe_of(shared("datasets/gsm8k/test.jsonl"))
-    guess = survey_data(recipe, model, 4096)
+    guess = survey(recipe, model, 4096)
     exact = label_data(recipe, model, 4096, ignore).facts
     assert (guess.num_rows, guess.num_evaluation_rows) == (exact.num_rows, exact.num_evaluation_rows)
     assert guess.num_tokens == pytest.approx(exact.num_tokens, rel=0.1)
@@ -200,7 +200,7 @@ def test_a_survey_estimates_what_labelling_finds(model: Path) -> None:
 
 
 def test_a_survey_without_a_tokenizer_counts_rows(tmp_path: Path) -> None:
-    facts = survey_data(recipe_of(write_questions(tmp_path / "a.jsonl", 40)), None, 512)
+    facts = survey(recipe_of(write_questions(tmp_path / "a.jsonl", 40)), None, 512)
     assert (facts.num_rows, facts.num_evaluation_rows, facts.num_tokens, facts.max_length) == (38, 2, None, 512)
     assert facts.template.startswith("unknown")
 
@@ -208,7 +208,7 @@ def test_a_survey_without_a_tokenizer_counts_rows(tmp_path: Path) -> None:
 def test_a_survey_of_a_real_set_is_quick() -> None:
     recipe, model = recipe_of(shared("datasets/gsm8k/train.jsonl")), shared("tokenizers/mistral-v3")
     began = time.perf_counter()
-    survey_data(recipe, model, 4096)
+    survey(recipe, model, 4096)
     assert time.perf_counter() - began < 2  # takes 0.4 s where nothing else runs
 
 

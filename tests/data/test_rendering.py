@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.material import CHATML, INSTRUCT, recipe_of, tiny_tokenizer, turns, write_questions, write_tokenizer
-from tui_tuner.data.data_survey import survey_data
+from tests.data.material import (
+    CHATML,
+    INSTRUCT,
+    recipe_of,
+    survey,
+    tiny_tokenizer,
+    turns,
+    write_questions,
+    write_tokenizer,
+)
 from tui_tuner.data.dataset import label_data
 from tui_tuner.data.label_audit import audit_rows
 from tui_tuner.data.rendering.frames import RenderedText, TemplateProgram, read_answer, write_frame
@@ -104,7 +112,7 @@ def test_a_plan_a_run_and_an_audit_refuse_a_hostile_template(tmp_path: Path) -> 
     model = write_tokenizer(tmp_path / "model", DOUBLING)
     recipe = recipe_of(write_questions(tmp_path / "a.jsonl", 3))
     with pytest.raises(DataError, match="too much memory"):
-        survey_data(recipe, model, 512)
+        survey(recipe, model, 512)
     with pytest.raises(DataError, match="too much memory"):
         label_data(recipe, model, 512, lambda *_: None)
     with (

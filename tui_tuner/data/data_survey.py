@@ -21,8 +21,10 @@ SURVEYED_CHARACTERS = 20_000
 NO_TOKENIZER = "unknown: there is no tokenizer.json"
 
 
-def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -> DataFacts:
+def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: int, renderers: RenderPool) -> DataFacts:
     """What a plan needs to know, from about a hundred rows of each source. Without a tokenizer, lengths stay unknown.
+
+    `renderers` must be fresh: it is given the template here.
 
     Raises:
         DataError: a file, a sampled row or the template cannot be used.
@@ -30,16 +32,15 @@ def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: i
     data = recipe.data
     if tokenizer_folder is None or not (tokenizer_folder / "tokenizer.json").is_file():
         return estimated_facts(data, _few_samples(data), NO_TOKENIZER, (), context_length)
-    with RenderPool() as pool:  # its process gets ready while files and tokenizer are read
-        found = _few_samples(data)
-        tokenizer = load_text_tokenizer(tokenizer_folder)
-        chosen = choose_template(data.chat_template, tokenizer)
-        pool.load(chosen.program)
-        rows: list[SampledRow] = []
-        for index, one in enumerate(found):
-            sizes, bad_rows = _sizes(index, one.samples, pool, tokenizer, recipe.objective.train_on)
-            refuse_bad_rows(bad_rows, len(bad_rows), data)
-            rows += sizes
+    found = _few_samples(data)
+    tokenizer = load_text_tokenizer(tokenizer_folder)
+    chosen = choose_template(data.chat_template, tokenizer)
+    renderers.load(chosen.program)
+    rows: list[SampledRow] = []
+    for index, one in enumerate(found):
+        sizes, bad_rows = _sizes(index, one.samples, renderers, tokenizer, recipe.objective.train_on)
+        refuse_bad_rows(bad_rows, len(bad_rows), data)
+        rows += sizes
     words = template_words(chosen.description, [one.facts for one in found])
     return estimated_facts(data, found, words, rows, context_length)
 

@@ -36,12 +36,16 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
         RecipeError: with everything that is wrong between recipe, model and machine.
         ModelError, DataError, AdapterError, MachineError: what the recipe names cannot be used.
     """
-    from tui_tuner.data.data_survey import survey_data
+    from tui_tuner.data.rendering.pool import RenderPool
 
-    located = locate_model(recipe.model)
-    base = read_base_model(located, recipe.model)
-    adapter, machine, decisions = _plan_model(recipe, hardware, base)
-    data = survey_data(recipe_for_data(recipe, base.facts), located.folder, base.facts.context_length)
+    with RenderPool() as renderers:  # its process gets ready while the rest is imported and read
+        from tui_tuner.data.data_survey import survey_data
+
+        located = locate_model(recipe.model)
+        base = read_base_model(located, recipe.model)
+        adapter, machine, decisions = _plan_model(recipe, hardware, base)
+        asked = recipe_for_data(recipe, base.facts)
+        data = survey_data(asked, located.folder, base.facts.context_length, renderers)
     return _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
 
 
