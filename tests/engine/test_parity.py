@@ -148,11 +148,11 @@ def reference(case: Case, packed: bool) -> tuple[list[float], dict[str, torch.Te
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["rows", "packed"])
-@pytest.mark.parametrize(("name", "saved"), CASES)
+@pytest.mark.parametrize(("name", "saved"), CASES, ids=lambda value: value if isinstance(value, str) else len(value))
 def test_the_engine_equals_a_plain_loop(tmp_path: Path, name: str, saved: tuple[str, ...], packed: bool) -> None:
     case = make_case(tmp_path, name, saved)
     wanted_losses, wanted = reference(case, packed)
-    assert wanted_losses[-1] < wanted_losses[0]
+    assert max(tensor.abs().max() for key, tensor in wanted.items() if "lora_B" in key) > 10 * LEARNING_RATE
     for accumulation in (1, 4):
         events = list(run(parse_recipe(recipe_text(case, accumulation, packed)), Controls()))
         losses = [event.loss for event in events if isinstance(event, StepFinished)]

@@ -16,8 +16,9 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from tui_tuner.data.rendering.limits import REPLACE_IT
 from tui_tuner.data.rendering.tool_arguments import with_arguments
-from tui_tuner.data.rows import Message
+from tui_tuner.data.rows import Message, Tools
 from tui_tuner.errors import DataError
 
 OPEN_MARK, CLOSE_MARK = "\ufdd0", "\ufdd1"
@@ -27,8 +28,6 @@ OUTPUT_PER_INPUT, OUTPUT_ALLOWANCE, INPUT_PER_MESSAGE = 4, 2**16, 64
 """A template may write this many times the characters of its input, and some for its own words."""
 DICT_ATTRIBUTES = frozenset(dir(dict))
 PROBED_CALL = {"id": "call00001", "type": "function", "function": {"name": "a", "arguments": {"probe": "value"}}}
-REPLACE_IT = "Use another template; this one cannot be trusted."
-Tools = Sequence[Mapping[str, object]] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

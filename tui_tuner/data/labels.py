@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tui_tuner.data.chat import ChatTemplate
 from tui_tuner.data.rendering.rows import RenderedRow, RowKind, RowRenderer
 from tui_tuner.data.rows import BadRow, RowRef, Sample
 from tui_tuner.data.tokenizer import EncodedText, IntArray, TextTokenizer
 from tui_tuner.data.turn_endings import turn_endings
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 NOT_TRAINED = -100
 TrainOn = Literal["assistant", "last_assistant", "everything"]
@@ -76,7 +78,7 @@ def label_rows(
 
 
 def label_samples(
-    samples: Iterable[Sample], template: ChatTemplate, tokenizer: TextTokenizer, train_on: TrainOn
+    samples: Iterable[Sample], template: "ChatTemplate", tokenizer: TextTokenizer, train_on: TrainOn
 ) -> Iterator[LabelledExample | BadRow]:
     """Label rows in their order with a trusted template, which is rendered in this very process."""
     renderer = RowRenderer(template, turn_endings(tokenizer))

@@ -1,7 +1,10 @@
 """The rows of a data set on their way from file to labels: raw, converted, or refused. Pure values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+Tools = Sequence[Mapping[str, object]] | None
+"""Schemas of the tools that a conversation may call."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

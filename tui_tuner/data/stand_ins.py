@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tui_tuner.data.chat import ChatTemplate, Tools
-from tui_tuner.data.rows import Message
+from tui_tuner.data.rows import Message, Tools
 from tui_tuner.data.turn_endings import TurnEndings
 from tui_tuner.errors import DataError
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 STAND_IN = "qzstandin"
 """Letters only: trimming, escaping and splitting leave it alone."""
@@ -49,7 +52,7 @@ def split_at(text: str, stand_in: str) -> tuple[str, str] | None:
     return before, after
 
 
-def build_skeleton(template: ChatTemplate, endings: TurnEndings, roles: Sequence[str]) -> Skeleton | None:
+def build_skeleton(template: "ChatTemplate", endings: TurnEndings, roles: Sequence[str]) -> Skeleton | None:
     """Render stand-ins for all contents; None where the template refuses or repeats them."""
     messages = [Message(role=role, content=f"{STAND_IN}{number}x") for number, role in enumerate(roles)]
     try:
@@ -101,7 +104,7 @@ def splice(messages: Sequence[Message], index: int, message: Message) -> tuple[M
 
 
 def render_around(
-    template: ChatTemplate, messages: Sequence[Message], tools: Tools, stand_in: str
+    template: "ChatTemplate", messages: Sequence[Message], tools: Tools, stand_in: str
 ) -> tuple[str, str] | None:
     """Text before and behind the stand-in; None where the template refuses the messages or loses the stand-in."""
     try:
@@ -111,7 +114,7 @@ def render_around(
 
 
 def _ending(
-    template: ChatTemplate, endings: TurnEndings, messages: Sequence[Message], text: str, index: int
+    template: "ChatTemplate", endings: TurnEndings, messages: Sequence[Message], text: str, index: int
 ) -> int | None:
     content = str(messages[index].content)
     around = split_at(text, content)

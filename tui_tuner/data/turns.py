@@ -6,10 +6,10 @@ with a stand-in for its reply says where it ends. What cannot be located with ce
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from tui_tuner.data.chat import ChatTemplate, Tools
 from tui_tuner.data.prompted import supplied_by_prompt
-from tui_tuner.data.rows import Conversation, Message
+from tui_tuner.data.rows import Conversation, Message, Tools
 from tui_tuner.data.shapes.messages import RowFault
 from tui_tuner.data.stand_ins import (
     Skeleton,
@@ -22,6 +22,9 @@ from tui_tuner.data.stand_ins import (
 )
 from tui_tuner.data.turn_endings import TurnEndings, shared_prefix
 from tui_tuner.errors import DataError
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 END_OF_THOUGHTS = "</think>"
 Messages = tuple[Message, ...]
@@ -79,7 +82,7 @@ class _Reply:
 class TurnLocator:
     """Locates turns under one template. Keeps the skeleton of each sequence of roles that it has met."""
 
-    def __init__(self, template: ChatTemplate, endings: TurnEndings) -> None:
+    def __init__(self, template: "ChatTemplate", endings: TurnEndings) -> None:
         self._template = template
         self._endings = endings
         self._skeletons: dict[tuple[str, ...], Skeleton | None] = {}
@@ -263,7 +266,7 @@ class TurnLocator:
         return begin + supplied.length
 
 
-def _usual_opening(template: ChatTemplate) -> str:
+def _usual_opening(template: "ChatTemplate") -> str:
     """What the generation prompt adds behind a user's turn; empty where the template adds nothing, or refuses."""
     messages = (Message(role="user", content="a"),)
     try:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.token_facts import TokenFacts
 from tui_tuner.data.audit.tracing import Tracing, trace, trace_rendering
-from tui_tuner.data.chat import ChatTemplate
 from tui_tuner.data.prompted import supplied_by_prompt
 from tui_tuner.data.rows import Conversation, Message
 from tui_tuner.data.turns import LocatedTurns
 from tui_tuner.errors import DataError
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 if TYPE_CHECKING:  # numpy and tokenizers are not for the processes that render templates
     import numpy as np
@@ -52,7 +54,7 @@ class _UnclearError(Exception):
 
 
 def second_spans(
-    conversation: Conversation, text: str, template: ChatTemplate, facts: TokenFacts
+    conversation: Conversation, text: str, template: "ChatTemplate", facts: TokenFacts
 ) -> tuple[SecondSpan, ...] | NotApplicable:
     """Trained characters of each assistant turn in `text`, the rendering of the conversation."""
     traced = trace(conversation.messages, conversation.tools, template, text)
@@ -62,7 +64,7 @@ def second_spans(
 
 
 def spans_of_tracing(
-    conversation: Conversation, traced: Tracing, template: ChatTemplate, facts: TokenFacts
+    conversation: Conversation, traced: Tracing, template: "ChatTemplate", facts: TokenFacts
 ) -> tuple[SecondSpan, ...] | NotApplicable:
     """Like `second_spans`, where the row is traced already."""
     turns = _Turns(conversation, traced, template, facts)
@@ -77,7 +79,7 @@ def spans_of_tracing(
 
 
 @lru_cache(maxsize=16)
-def closing_tokens(template: ChatTemplate, facts: TokenFacts) -> frozenset[str]:
+def closing_tokens(template: "ChatTemplate", facts: TokenFacts) -> frozenset[str]:
     """Tokens that close a turn: where generation stops, and what the template itself puts behind plain answers.
 
     Both arguments are compared by identity.
@@ -119,7 +121,9 @@ def _trained(encoded: "EncodedText", spans: Sequence[tuple[int, int]]) -> "np.nd
 class _Turns:
     """The assistant turns of one traced row."""
 
-    def __init__(self, conversation: Conversation, traced: Tracing, template: ChatTemplate, facts: TokenFacts) -> None:
+    def __init__(
+        self, conversation: Conversation, traced: Tracing, template: "ChatTemplate", facts: TokenFacts
+    ) -> None:
         self._conversation = conversation
         self._traced = traced
         self._template = template
@@ -222,7 +226,7 @@ def _shared_words(one: str, other: str) -> str:
     return one[: max(one.rfind(space, 0, length) for space in " \n\t") + 1]
 
 
-def _closer(messages: Sequence[Message], template: ChatTemplate, facts: TokenFacts) -> str:
+def _closer(messages: Sequence[Message], template: "ChatTemplate", facts: TokenFacts) -> str:
     """The token behind the answer in turn 2: the first at which generation stops of those that follow at once."""
     try:
         traced = trace(messages, None, template, template.render(messages))

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tui_tuner.data.audit.coverage import lost_fields
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.second_method import NotApplicable, SecondSpan, closing_tokens, spans_of_tracing
 from tui_tuner.data.audit.token_facts import TokenFacts
 from tui_tuner.data.audit.tracing import Tracing, trace
-from tui_tuner.data.chat import ChatTemplate
 from tui_tuner.data.rows import Conversation, Message
 from tui_tuner.data.turns import LocatedTurns
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 ADDED_LETTERS = 12
 """Fewer letters outside markers are the names of roles."""
@@ -27,7 +30,7 @@ class TextAudit:
 
 
 def audit_text(
-    conversation: Conversation, located: LocatedTurns, template: ChatTemplate, facts: TokenFacts
+    conversation: Conversation, located: LocatedTurns, template: "ChatTemplate", facts: TokenFacts
 ) -> TextAudit:
     """All checks of a rendered conversation, and the second method, with one tracing for both.
 
@@ -51,7 +54,7 @@ def audit_text(
 
 
 def check_conversation(
-    conversation: Conversation, located: LocatedTurns, template: ChatTemplate, facts: TokenFacts
+    conversation: Conversation, located: LocatedTurns, template: "ChatTemplate", facts: TokenFacts
 ) -> tuple[Finding, ...]:
     """The findings of `audit_text`."""
     return audit_text(conversation, located, template, facts).findings
@@ -70,7 +73,7 @@ def _texts(message: Message) -> Iterator[str]:
         yield repr(message.tool_calls)
 
 
-def _endings(located: LocatedTurns, template: ChatTemplate, facts: TokenFacts) -> Iterator[Finding]:
+def _endings(located: LocatedTurns, template: "ChatTemplate", facts: TokenFacts) -> Iterator[Finding]:
     """Each turn has to end in a token that generation can stop at."""
     closing = closing_tokens(template, facts)
     for turn in located.turns:

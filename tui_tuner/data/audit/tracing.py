@@ -7,10 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from tui_tuner.data.chat import ChatTemplate, Tools
-from tui_tuner.data.rows import Message
+from tui_tuner.data.rows import Message, Tools
 from tui_tuner.errors import DataError
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 ALPHABETS = ((0x20000, 0x2A6DF), (0x30000, 0x3134A), (0xAC00, 0xD7A3))
 """Rare ideographs, or Hangul where a text has those: letters that no template trims, escapes, folds or splits at."""
@@ -57,7 +60,7 @@ class Tracing:
         return self.fields[mark // 2].message
 
 
-def trace(messages: Sequence[Message], tools: Tools, template: ChatTemplate, text: str) -> Tracing | str:
+def trace(messages: Sequence[Message], tools: Tools, template: "ChatTemplate", text: str) -> Tracing | str:
     """Where each field of the messages stands in `text`, their rendering; or why that cannot be told.
 
     Tool calls are left untraced where the template reads meaning into them.
@@ -82,7 +85,7 @@ def trace(messages: Sequence[Message], tools: Tools, template: ChatTemplate, tex
 
 
 def trace_rendering(
-    messages: Sequence[Message], tools: Tools, template: ChatTemplate, like: Tracing, is_prompt: bool
+    messages: Sequence[Message], tools: Tools, template: "ChatTemplate", like: Tracing, is_prompt: bool
 ) -> tuple[str, Marks] | None:
     """The rendering of the first messages of a row, traced as `like`: as a prompt or as it is. None where refused."""
     tracer = _Tracer(like.base, like.left_alone)

@@ -15,9 +15,8 @@ from typing import IO
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.second_method import NotApplicable, SecondSpan
 from tui_tuner.data.audit.token_facts import TokenFacts
-from tui_tuner.data.chat import Tools
 from tui_tuner.data.rendering.rows import RenderedRow
-from tui_tuner.data.rows import BadRow, Message, RowRef, Sample
+from tui_tuner.data.rows import BadRow, Message, RowRef, Sample, Tools
 from tui_tuner.data.turn_endings import TurnEndings
 from tui_tuner.data.turns import TurnSpan
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tui_tuner.data.chat import Tools
-from tui_tuner.data.rows import Conversation, Message, PreferencePair, Sample
+from tui_tuner.data.rows import Conversation, Message, PreferencePair, Sample, Tools
 
+REPLACE_IT = "Use another template; this one cannot be trusted."
+"""What to do about a template that breaks a bound."""
 CPU_SECONDS = 1.5
 SECONDS_PER_MESSAGE_PAIR = 1e-4
 SECONDS_PER_CHARACTER_AND_MESSAGE = 2e-8

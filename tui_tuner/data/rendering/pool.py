@@ -11,11 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Self, TypeVar
 
-from tui_tuner.data.chat import Tools
 from tui_tuner.data.rendering.frames import RenderedText, RowsRequest, TemplateProgram, TextRequest
 from tui_tuner.data.rendering.process import RendererProcess
 from tui_tuner.data.rendering.rows import RenderedRow
-from tui_tuner.data.rows import BadRow, Message, Sample
+from tui_tuner.data.rows import BadRow, Message, Sample, Tools
 
 MOST_PROCESSES = 8
 BATCHES_AHEAD = 2

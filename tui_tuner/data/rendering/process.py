@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tui_tuner.data.chat import REPLACE_IT
 from tui_tuner.data.rendering.frames import Answer, Refusal, Request, read_answer, write_frame
+from tui_tuner.data.rendering.limits import REPLACE_IT
 from tui_tuner.errors import DataError
 
 WORKER = "tui_tuner.data.rendering.worker"

@@ -1,17 +1,19 @@
 """One row from messages to text: rendered, its turns located, its text checked. Runs inside a renderer process."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.second_method import NotApplicable, SecondSpan
 from tui_tuner.data.audit.text_checks import audit_text
 from tui_tuner.data.audit.token_facts import TokenFacts
-from tui_tuner.data.chat import ChatTemplate
 from tui_tuner.data.rows import BadRow, Conversation, PreferencePair, RowRef, Sample, TextDocument
 from tui_tuner.data.shapes.messages import RowFault
 from tui_tuner.data.turn_endings import TurnEndings
 from tui_tuner.data.turns import TurnLocator, TurnSpan
+
+if TYPE_CHECKING:  # a parent process has no use for jinja2
+    from tui_tuner.data.chat import ChatTemplate
 
 RowKind = Literal["conversation", "document"]
 
@@ -38,7 +40,7 @@ class RenderedRow:
 class RowRenderer:
     """Renders rows with one template, and audits them where it knows the tokenizer's facts."""
 
-    def __init__(self, template: ChatTemplate, endings: TurnEndings, facts: TokenFacts | None = None) -> None:
+    def __init__(self, template: "ChatTemplate", endings: TurnEndings, facts: TokenFacts | None = None) -> None:
         self._template = template
         self._locator = TurnLocator(template, endings)
         self._facts = facts

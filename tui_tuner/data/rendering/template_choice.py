@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui_tuner.data.audit.token_facts import token_facts
-from tui_tuner.data.chat import Tools
 from tui_tuner.data.rendering.builtin_templates import CHATML, CHATML_TOKENS, plain_template
 from tui_tuner.data.rendering.frames import TemplateProgram
 from tui_tuner.data.rendering.pool import RenderPool
-from tui_tuner.data.rows import Message
+from tui_tuner.data.rows import Message, Tools
 from tui_tuner.data.tokenizer import TextTokenizer
 from tui_tuner.data.turn_endings import turn_endings
 from tui_tuner.errors import DataError

@@ -6,7 +6,7 @@ Must import neither numpy nor anything that is slow: it starts with every plan.
 import sys
 from collections.abc import Iterator, Sequence
 
-from tui_tuner.data.chat import REPLACE_IT, ChatTemplate, compile_template
+from tui_tuner.data.chat import ChatTemplate, compile_template
 from tui_tuner.data.rendering.frames import (
     Answer,
     Refusal,
@@ -18,7 +18,7 @@ from tui_tuner.data.rendering.frames import (
     read_request,
     write_frame,
 )
-from tui_tuner.data.rendering.limits import bounded_memory, bounded_time, prepare, seconds_for, size_of
+from tui_tuner.data.rendering.limits import REPLACE_IT, bounded_memory, bounded_time, prepare, seconds_for, size_of
 from tui_tuner.data.rendering.rows import RenderedRow, RowRenderer
 from tui_tuner.data.rows import BadRow, Conversation, RowRef, Sample
 from tui_tuner.errors import DataError
