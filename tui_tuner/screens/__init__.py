@@ -1,0 +1,1 @@
+"""The screens of the app. They fold events and edit recipes; they never import torch."""
