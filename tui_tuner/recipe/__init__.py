@@ -1,6 +1,6 @@
 """The recipe: what a person asks for, as strict TOML. "auto" is an answer that the plan turns into a value."""
 
-from tui_tuner.recipe.reading import parse_recipe, read_recipe
+from tui_tuner.recipe.reading import check_recipe, parse_recipe, read_recipe
 from tui_tuner.recipe.sections import (
     AccelerationSection,
     AdapterSection,
@@ -30,6 +30,7 @@ __all__ = [
     "OutputSection",
     "Recipe",
     "TrainingSection",
+    "check_recipe",
     "parse_recipe",
     "read_recipe",
     "recipe_to_toml",

@@ -68,17 +68,29 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), source: str = "recipe
         raise RecipeError([Problem(path="file", message=f"is not valid TOML: {error}")], source) from error
     problems = _apply_overrides(tables, overrides)
     try:
+        recipe = check_recipe(tables, source)
+    except RecipeError as error:
+        raise RecipeError([*problems, *error.problems], source) from error
+    if problems:
+        raise RecipeError(problems, source)
+    return recipe
+
+
+def check_recipe(tables: Mapping[str, Any], source: str = "recipe") -> Recipe:
+    """Check the tables of a recipe, as TOML reads them, against the sections.
+
+    Raises:
+        RecipeError: with every problem found.
+    """
+    try:
         as_json = json.dumps(tables, default=_refuse)
     except (TypeError, RecursionError) as error:
         problem = Problem(path="file", message=f"holds a value that no field takes: {error}")
         raise RecipeError([problem], source) from error
     try:
-        recipe = Recipe.model_validate_json(as_json)
+        return Recipe.model_validate_json(as_json)
     except ValidationError as error:
-        raise RecipeError([*problems, *_problems(error)], source) from error
-    if problems:
-        raise RecipeError(problems, source)
-    return recipe
+        raise RecipeError(_problems(error), source) from error
 
 
 def _file_problem(path: Path, message: str) -> RecipeError:

@@ -1,8 +1,10 @@
 """From a `Recipe` to TOML text that reads back as the same recipe."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tomlkit
+from tomlkit import TOMLDocument
 from tomlkit.items import Table
 
 from tui_tuner.recipe.sections import Recipe
@@ -11,11 +13,16 @@ from tui_tuner.recipe.sections import Recipe
 def recipe_to_toml(recipe: Recipe, *, only_set: bool = True) -> str:
     """Write the fields that differ from their defaults, or all of them; fields that are None are left out."""
     values = recipe.model_dump(mode="json", exclude_defaults=only_set, exclude_none=True)
+    return tomlkit.dumps(tables_to_toml(values))
+
+
+def tables_to_toml(tables: Mapping[str, Any]) -> TOMLDocument:
+    """The sections of a recipe, checked or not, as a TOML document; empty ones are left out."""
     document = tomlkit.document()
-    for section, fields in values.items():
+    for section, fields in tables.items():
         if fields:
             document[section] = _table(fields)
-    return tomlkit.dumps(document)
+    return document
 
 
 def _table(fields: dict[str, Any]) -> Table:

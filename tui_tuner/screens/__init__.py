@@ -1,1 +1,5 @@
-"""The screens of the app. They fold events and edit recipes; they never import torch."""
+"""The app. Screens edit a draft recipe, show its plan, and fold the events of runs; they never import torch.
+
+`app` holds the stations; each station has a folder of its own. What several stations need is in `widgets`, `dialogs` and
+the modules here. Text from outside passes `shown` before it reaches a widget.
+"""

@@ -1,0 +1,61 @@
+"""`?`: what the focused panel is about, with its keys, and the keys that work everywhere. Written from the bindings."""
+
+from collections.abc import Iterator
+
+from textual.binding import ActiveBinding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Markdown, Static
+
+from tui_tuner.screens.dialogs.dialog import Dialog
+from tui_tuner.screens.key_names import key_name
+
+
+class HelpDialog(Dialog[None]):
+    """Takes its text from the screen that it is opened over."""
+
+    def __init__(self, screen: Screen[object], focused: Widget | None) -> None:
+        super().__init__("Help", classes="-help")
+        self._texts = tuple(help_texts(screen, focused))
+        self._keys = key_lines(screen)
+
+    def compose_content(self) -> Iterator[Widget]:
+        with VerticalScroll(classes="dialog-scroll"):
+            for text in self._texts:
+                yield Markdown(text, open_links=False)
+            yield Static(self._keys)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+
+def help_texts(screen: Screen[object], focused: Widget | None) -> Iterator[str]:
+    """The focused panel's text, then that of what it stands in, the screen's last. Each may speak of present values."""
+    seen: set[str] = set()
+    for node in (*(focused.ancestors_with_self if focused else ()), screen):
+        live = getattr(node, "help_text", None)
+        text = live() if callable(live) else node.HELP if isinstance(node, Widget) else None
+        if text and text not in seen:
+            seen.add(text)
+            yield text
+
+
+def key_lines(screen: Screen[object]) -> Content:
+    """A line for each action that a key can take here: the focused panel's own first, the app's last."""
+    own: dict[str, ActiveBinding] = {}
+    everywhere: dict[str, ActiveBinding] = {}
+    for active in screen.active_bindings.values():
+        group = everywhere if active.node is screen.app else own
+        group.setdefault(active.binding.action, active)
+    lines = [("Keys here", "bold"), *_lines(own), ("", ""), ("Keys everywhere", "bold"), *_lines(everywhere)]
+    return Content("\n").join(Content.styled(text, style) if style else Content(text) for text, style in lines)
+
+
+def _lines(bindings: dict[str, ActiveBinding]) -> Iterator[tuple[str, str]]:
+    for active in bindings.values():
+        text = active.binding.description or active.tooltip
+        if text:
+            note = "" if active.enabled else "  (not now)"
+            yield f"  {key_name(active.binding.key):<12} {text}{note}", ""

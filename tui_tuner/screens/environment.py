@@ -1,0 +1,62 @@
+"""What the app takes from its surroundings, gathered in one value so that tests can give it another world."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui_tuner.hardware import Hardware
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Folders, clock and machine, as the app sees them."""
+
+    runs_folder: Path
+    """Where new runs go, and the first place that is listed."""
+    state_folder: Path
+    """Owner-only: the draft, the clipboard file, the list of known runs folders."""
+    config_folder: Path
+    """Owner-only: the settings."""
+    model_folders: tuple[Path, ...] = ()
+    """Folders that are searched for models beside the Hugging Face cache."""
+    hub_cache: Path | None = None
+    """The Hugging Face cache; None for where its own settings put it."""
+    is_in_process: bool = False
+    """Whether runs are carried out in this process instead of in their own session."""
+    is_remote: bool = False
+    """Whether the terminal is at the other end of a network: fewer frames a second."""
+    can_reach_network: bool = True
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+    probe: Callable[[], "Hardware"]
+
+    @property
+    def frame_seconds(self) -> float:
+        """How often living panels are drawn anew."""
+        return 0.5 if self.is_remote else 0.25
+
+
+def real_environment(runs_folder: Path, *, is_in_process: bool = False) -> Environment:
+    """The surroundings of this process, by the XDG base directory settings."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    return Environment(
+        runs_folder=runs_folder,
+        state_folder=state / "tuner",
+        config_folder=config / "tuner",
+        model_folders=(Path.cwd(), Path("~/models").expanduser()),
+        is_in_process=is_in_process,
+        is_remote="SSH_CONNECTION" in os.environ,
+        clock=time.time,
+        probe=_probe,
+    )
+
+
+def _probe() -> "Hardware":
+    from tui_tuner.hardware import probe_hardware
+
+    return probe_hardware()

@@ -1,0 +1,17 @@
+"""The Export station."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui_tuner.screens.station import Station
+from tui_tuner.screens.stations import StationName
+
+
+class ExportScreen(Station):
+    STATION: ClassVar[StationName | None] = "export"
+
+    def compose_body(self) -> Iterator[Widget]:
+        yield Static("Export", classes="panel")
