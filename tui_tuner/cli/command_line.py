@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from tui_tuner import __version__
-from tui_tuner.cli import chat, demo, doctor, labels, models, plan, runs, schema, show, train
+from tui_tuner.cli import chat, demo, doctor, labels, models, plan, resume, runs, schema, show, train
 from tui_tuner.cli.failures import report_bug, report_error
 from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, TunerError
 
@@ -40,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
-for module in (plan, labels, train, demo, chat, runs, show, models, doctor, schema):
+for module in (plan, labels, train, resume, demo, chat, runs, show, models, doctor, schema):
     app.command(module.NAME)(module.command)
 
 
@@ -51,8 +51,8 @@ def tuner(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-def main() -> None:
-    """Entry point of the `tuner` script."""
+def run_command() -> None:
+    """Carry out the command of this process's arguments; ends by SystemExit."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal or pipe that is not UTF-8 shows "\\u2588" instead of failing.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -1,5 +1,5 @@
 """The app. Screens edit a draft recipe, show its plan, and fold the events of runs; they never import torch.
 
-`app` holds the stations; each station has a folder of its own. What several stations need is in `widgets`, `dialogs` and
-the modules here. Text from outside passes `shown` before it reaches a widget.
+`app` holds the stations; each station has a folder of its own. What several stations need is in `widgets`, in
+`dialogs` and in the modules here. Text from outside passes `shown` before it reaches a widget.
 """

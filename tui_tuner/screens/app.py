@@ -1,27 +1,34 @@
 """The app: its stations, its keys, the draft and the run that it watches. No screen's own logic is here."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
 from tui_tuner.errors import TunerError
-from tui_tuner.screens.draft import Draft, DraftHistory
-from tui_tuner.screens.draft_file import DRAFT_NAME, load_draft, save_draft
+from tui_tuner.safe_text import visible
+from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.environment import Environment
-from tui_tuner.screens.facts_desk import FactsDesk
-from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs
+from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs, GlyphSet
 from tui_tuner.screens.marks import station_marks
 from tui_tuner.screens.opening import open_station
-from tui_tuner.screens.outlook import Outlook, look_ahead
+from tui_tuner.screens.outlook import Outlook
+from tui_tuner.screens.settings import SETTINGS_NAME, Settings, load_settings, save_settings
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import STATIONS, Marks, StationName
 from tui_tuner.screens.themes import DEFAULT_THEME, OWN_THEMES, default_variables
+
+if TYPE_CHECKING:
+    from tui_tuner.screens.draft import Draft
+    from tui_tuner.screens.outlook import Outlook
+    from tui_tuner.screens.run_desk import RunDesk
+    from tui_tuner.screens.workbench import Workbench
 
 
 class FactsArrived(Message):
@@ -35,8 +42,8 @@ class TunerApp(App[None], inherit_bindings=False):
     CSS_PATH = "tuner.tcss"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - textual declares it so
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
     DEFAULT_MODE = "runs"
     MODES = {entry.name: partial(open_station, entry.name) for entry in STATIONS}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,10 +53,11 @@ class TunerApp(App[None], inherit_bindings=False):
         ),
         Binding("question_mark,f1", "app.help", "Help", id="help"),
         Binding("ctrl+p", "app.command_palette", "Commands", show=False, id="palette"),
+        Binding("f9", "app.doctor", "Doctor", show=False, id="doctor"),
         Binding("u", "app.undo", "Undo", show=False, id="undo"),
         Binding("U", "app.redo", "Redo", show=False, id="redo"),
-        Binding("q", "app.quit", "Leave", show=False, id="leave"),
-        Binding("ctrl+c", "app.quit", "Leave", show=False, priority=True, id="leave-now"),
+        Binding("q", "app.leave", "Leave", show=False, id="leave"),
+        Binding("ctrl+c", "app.leave", "Leave", show=False, priority=True, id="leave-now"),
         Binding("tab", "app.focus_next", "Next panel", show=False, id="focus.next"),
         Binding("shift+tab", "app.focus_previous", "Previous panel", show=False, id="focus.previous"),
     ]
@@ -58,89 +66,169 @@ class TunerApp(App[None], inherit_bindings=False):
         super().__init__()
         self.environment = environment
         self.glyphs: Glyphs = GLYPH_SETS["braille"]
-        self.history = DraftHistory(Draft())
         self.marks: Marks = {}
-        self._desk: FactsDesk | None = None
-        self._outlook: Outlook | None = None
+        self._settings = Settings()
+        self._bench: Workbench | None = None
+        self._run_desk: RunDesk | None = None
 
     def on_mount(self) -> None:
         for theme in OWN_THEMES:
             self.register_theme(theme)
-        self.theme = DEFAULT_THEME
-        self._restore_draft()
+        self._take_settings()
+        # What the draft needs takes longer to import than the first frame takes to draw.
+        self.call_after_refresh(self._outlook_changed)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        generated = self.current_theme.to_color_system().generate()
-        return default_variables(generated)
+        return default_variables(self.current_theme.to_color_system().generate())
 
     # The draft and what follows from it.
 
     @property
-    def desk(self) -> FactsDesk:
-        if self._desk is None:
-            self._desk = FactsDesk(self.environment, self._facts_arrived)
-        return self._desk
+    def bench(self) -> "Workbench":
+        if self._bench is None:
+            from tui_tuner.screens.workbench import Workbench
+
+            self._bench = Workbench(self.environment, self._facts_arrived, self.tell)
+        return self._bench
 
     @property
-    def draft(self) -> Draft:
-        return self.history.present
+    def has_bench(self) -> bool:
+        """Whether the draft was read: false only while the very first frame is drawn."""
+        return self._bench is not None
 
     @property
-    def outlook(self) -> Outlook:
+    def draft(self) -> "Draft":
+        return self.bench.draft
+
+    @property
+    def outlook(self) -> "Outlook":
         """What follows from the draft, as far as it is known now."""
-        if self._outlook is None:
-            facts, is_reading_model, is_reading_data = self.desk.facts(self.draft)
-            ahead = look_ahead(self.draft, facts)
-            self._outlook = replace(ahead, is_reading_model=is_reading_model, is_reading_data=is_reading_data)
-        return self._outlook
+        return self.bench.outlook
 
     def set_value(self, value: object, *path: str | int) -> None:
         """Change one field of the draft; every screen learns of it, and it is kept on disk."""
         self.change_draft(self.draft.with_value(value, *path), path)
 
-    def change_draft(self, draft: Draft, path: tuple[str | int, ...] = ()) -> None:
-        self.history.change(draft, path, self.environment.clock())
-        self._draft_changed()
+    def change_draft(self, draft: "Draft", path: tuple[str | int, ...] = ()) -> None:
+        self.bench.change(draft, path)
+        self._outlook_changed()
 
     def action_undo(self) -> None:
-        if self.history.undo():
-            self._draft_changed()
+        if self.bench.undo():
+            self._outlook_changed()
 
     def action_redo(self) -> None:
-        if self.history.redo():
-            self._draft_changed()
+        if self.bench.redo():
+            self._outlook_changed()
 
     def _facts_arrived(self) -> None:
         """Called from a thread of the desk."""
         self.post_message(FactsArrived())
 
     def on_facts_arrived(self) -> None:
+        self.bench.forget_outlook()
         self._outlook_changed()
-
-    def _draft_changed(self) -> None:
-        self._outlook_changed()
-        try:
-            save_draft(self.draft, self.environment.state_folder / DRAFT_NAME)
-        except TunerError as error:
-            self.tell(error)
 
     def _outlook_changed(self) -> None:
-        self._outlook = None
+
         self.marks = station_marks(self.outlook)
         if isinstance(self.screen, Station):
             self.screen.show_marks(self.marks)
             self.screen.outlook_changed()
 
-    def _restore_draft(self) -> None:
-        path = self.environment.state_folder / DRAFT_NAME
-        if not path.exists():
+    # The run that is looked at.
+
+    @property
+    def run_desk(self) -> "RunDesk":
+        if self._run_desk is None:
+            from tui_tuner.screens.run_desk import RunDesk
+
+            self._run_desk = RunDesk(self.environment)
+            self.set_interval(1.0, self._look_at_run)
+        return self._run_desk
+
+    def start_run(self) -> None:
+        """Begin training what the draft asks for, and show it; or say what is missing, and go there."""
+        from tui_tuner.screens.marks import start_obstacle
+
+        missing = start_obstacle(self.outlook)
+        recipe = self.draft.recipe
+        if missing is not None or recipe is None:
+            station, words = missing or ("recipe", "The recipe has problems.")
+            self.notify(visible(words), severity="warning", markup=False)
+            self.go_to(station)
             return
         try:
-            self.history = DraftHistory(load_draft(path))
+            self.run_desk.start(recipe)
+        except TunerError as error:
+            self.show_problem("The run could not be started", error)
+            return
+        self.go_to("train")
+
+    def attach(self, runs_folder: Path, run_id: str) -> None:
+        """Show a run, living or over, on the Train station."""
+        self.run_desk.attach(runs_folder, run_id)
+        self.go_to("train")
+
+    def resume_run(self, run_folder: Path) -> None:
+        try:
+            self.run_desk.resume(run_folder)
+        except TunerError as error:
+            self.show_problem("The run could not be resumed", error)
+            return
+        self.go_to("train")
+
+    def _look_at_run(self) -> None:
+        """Once a second wherever the person is; the Train station looks more often."""
+        if self.run_desk.poll():
+            self._marks_changed()
+
+    # Settings.
+
+    def _take_settings(self) -> None:
+        self._settings, problem = load_settings(self._settings_path)
+        if problem is not None:
+            self.tell(problem)
+        self.glyphs = GLYPH_SETS[self._settings.glyphs]
+        is_known = self._settings.theme in self.available_themes
+        self.theme = self._settings.theme if is_known else DEFAULT_THEME
+
+    @property
+    def _settings_path(self) -> Path:
+        return self.environment.config_folder / SETTINGS_NAME
+
+    def use_theme(self, name: str) -> None:
+        self.theme = name
+        self._keep(replace(self._settings, theme=name))
+
+    def use_glyphs(self, name: GlyphSet) -> None:
+        self.glyphs = GLYPH_SETS[name]
+        self._keep(replace(self._settings, glyphs=name))
+        self.screen.refresh(recompose=False, layout=True)
+
+    def _keep(self, settings: Settings) -> None:
+        self._settings = settings
+        try:
+            save_settings(settings, self._settings_path)
         except TunerError as error:
             self.tell(error)
 
     # Going about.
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        from tui_tuner.screens.commands import palette_commands
+
+        return palette_commands(self, screen)
+
+    def action_doctor(self) -> None:
+        from tui_tuner.screens.doctor.screen import DoctorScreen
+
+        if not isinstance(self.screen, DoctorScreen):
+            self.push_screen(DoctorScreen())
+
+    async def action_leave(self) -> None:
+        """Leave the app. A run in its own session goes on; one in this process is asked about first."""
+        self.exit()
 
     def go_to(self, station: StationName) -> None:
         if self.current_mode != station:
@@ -155,10 +243,14 @@ class TunerApp(App[None], inherit_bindings=False):
         if not isinstance(self.screen, ModalScreen):
             self.push_screen(HelpDialog(self.screen, self.focused))
 
+    def show_problem(self, title: str, error: TunerError) -> None:
+        """Say what went wrong in a dialog: what, why, what to do."""
+        from tui_tuner.screens.dialogs.problem import ProblemDialog
+
+        self.push_screen(ProblemDialog.of(title, error))
+
     def tell(self, error: TunerError) -> None:
         """Say what went wrong in a line that passes; nothing of it is taken as markup."""
-        from tui_tuner.safe_text import visible
-
         self.notify(visible(f"{error.message} {error.hint}".strip()), severity="error", markup=False)
 
 
@@ -167,8 +259,3 @@ def open_app(environment: Environment) -> int:
     app = TunerApp(environment)
     app.run()
     return app.return_code or 0
-
-
-def default_runs_folder() -> Path:
-    """The same as `tuner train` uses."""
-    return Path("runs")

@@ -1,10 +1,11 @@
 """How each station stands, from the outlook of the draft: what the rail shows."""
 
+from tui_tuner.hosting.run_view import RunView
 from tui_tuner.screens.outlook import Outlook
-from tui_tuner.screens.stations import Mark, Marks
+from tui_tuner.screens.stations import Mark, Marks, StationName
 
 
-def station_marks(outlook: Outlook) -> Marks:
+def station_marks(outlook: Outlook, run: RunView | None = None) -> Marks:
     """Done where a choice is made and plans, attention where something stands against it."""
     draft = outlook.draft
     return {
@@ -12,7 +13,33 @@ def station_marks(outlook: Outlook) -> Marks:
         "targets": _settled(outlook, ("adapter",), outlook.adapter is not None),
         "data": _data(outlook),
         "recipe": _settled(outlook, ("optimizer", "training", "acceleration", "output"), draft.recipe is not None),
+        "train": _train(run),
+        "chat": "",
+        "export": "",
     }
+
+
+def start_obstacle(outlook: Outlook) -> tuple[StationName, str] | None:
+    """What keeps a run from starting, and the station where it is mended; None where nothing does."""
+    if outlook.facts.model is None:
+        return "model", "Wait: the model is being read." if outlook.is_reading_model else "Choose a model first."
+    if outlook.base is None:
+        return "model", "The model cannot be used yet."
+    if outlook.facts.data is None:
+        return "data", "Wait: the data are being read." if outlook.is_reading_data else "Choose data first."
+    if outlook.facts.data.facts is None:
+        return "data", "The data cannot be used yet."
+    if outlook.plan is None or outlook.problems:
+        return "recipe", "The recipe has problems; each is marked."
+    return None
+
+
+def _train(run: RunView | None) -> Mark:
+    if run is None:
+        return ""
+    if run.is_alive:
+        return "running"
+    return "done" if run.state.finished else "attention"
 
 
 def _model(outlook: Outlook) -> Mark:

@@ -74,7 +74,8 @@ class Station(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.show_marks(self.tuner.marks)
-        self.outlook_changed()
+        if self.tuner.has_bench:
+            self.outlook_changed()
         self.wake()
 
     def on_screen_suspend(self) -> None:

@@ -1,0 +1,77 @@
+"""The run that the app shows: started here, or attached to. The app polls it; nothing here draws."""
+
+from pathlib import Path
+
+from tui_tuner.hosting.run_view import RunView, WatchedRun
+from tui_tuner.recipe import Recipe
+from tui_tuner.screens.environment import Environment
+
+
+class RunDesk:
+    """At most one run is looked at, at a time; runs that were let go of go on by themselves."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.run: WatchedRun | None = None
+        self.view: RunView | None = None
+        self.folder: Path | None = None
+        """The runs folder that the run is in."""
+
+    def start(self, recipe: Recipe) -> None:
+        """Begin a run and look at it.
+
+        Raises:
+            TunerError: it cannot be started.
+        """
+        folder = self._environment.runs_folder
+        if self._environment.is_in_process:
+            from tui_tuner.hosting.in_process import InProcessRun
+
+            output = recipe.output.model_copy(update={"folder": str(folder)})
+            self._take(InProcessRun(recipe.model_copy(update={"output": output})), folder)
+            return
+        from tui_tuner.hosting.launching import launch
+        from tui_tuner.hosting.watching import RunWatcher
+
+        self._take(RunWatcher(folder, launch(recipe, folder)), folder)
+
+    def resume(self, run_folder: Path) -> None:
+        """Go on with a run that was interrupted, in a session of its own, and look at it.
+
+        Raises:
+            TunerError: it cannot be resumed.
+        """
+        from tui_tuner.hosting.launching import launch
+        from tui_tuner.hosting.watching import RunWatcher
+        from tui_tuner.journal.writing import RECIPE_NAME
+        from tui_tuner.recipe import read_recipe
+
+        recipe = read_recipe(run_folder / RECIPE_NAME)
+        run_id = launch(recipe, run_folder.parent, resume=run_folder)
+        self._take(RunWatcher(run_folder.parent, run_id), run_folder.parent)
+
+    def attach(self, runs_folder: Path, run_id: str) -> None:
+        """Look at a run, living or over."""
+        from tui_tuner.hosting.watching import RunWatcher
+
+        if self.run is None or (self.run.run_id, self.folder) != (run_id, runs_folder):
+            self._take(RunWatcher(runs_folder, run_id), runs_folder)
+
+    def let_go(self) -> None:
+        self.run = self.view = self.folder = None
+
+    def poll(self) -> bool:
+        """Whether there is something new to see; `view` has it."""
+        view = self.run.poll() if self.run else None
+        if view is None:
+            return False
+        self.view = view
+        return True
+
+    @property
+    def is_running_here(self) -> bool:
+        """Whether leaving the app would end the run: it lives in this process."""
+        return self._environment.is_in_process and self.view is not None and self.view.is_alive
+
+    def _take(self, run: WatchedRun, folder: Path) -> None:
+        self.run, self.view, self.folder = run, None, folder
