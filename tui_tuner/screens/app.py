@@ -13,12 +13,9 @@ from textual.screen import ModalScreen, Screen
 
 from tui_tuner.errors import TunerError
 from tui_tuner.safe_text import visible
-from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.environment import Environment
 from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs, GlyphSet
-from tui_tuner.screens.marks import station_marks
 from tui_tuner.screens.opening import open_station
-from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.settings import SETTINGS_NAME, Settings, load_settings, save_settings
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import STATIONS, Marks, StationName
@@ -130,11 +127,16 @@ class TunerApp(App[None], inherit_bindings=False):
         self._outlook_changed()
 
     def _outlook_changed(self) -> None:
+        self._marks_changed()
+        if isinstance(self.screen, Station):
+            self.screen.outlook_changed()
 
-        self.marks = station_marks(self.outlook)
+    def _marks_changed(self) -> None:
+        from tui_tuner.screens.marks import station_marks
+
+        self.marks = station_marks(self.outlook, self._run_desk.view if self._run_desk else None)
         if isinstance(self.screen, Station):
             self.screen.show_marks(self.marks)
-            self.screen.outlook_changed()
 
     # The run that is looked at.
 
