@@ -1,0 +1,52 @@
+"""A small world for the app: folders under a test's own, a fixed clock, a fixed machine."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.widgets import Input
+
+from tui_tuner.hardware import Gpu, Hardware
+from tui_tuner.screens.app import TunerApp
+from tui_tuner.screens.environment import Environment
+
+NOON = 1_790_000_000.0
+GIB = 1 << 30
+LAPTOP = Hardware(gpus=(), cpu_count=2, ram_bytes=16 * GIB, ram_free_bytes=9 * GIB)
+GPU_BOX = Hardware(
+    gpus=(
+        Gpu(
+            index=0,
+            name="NVIDIA H200",
+            total_bytes=141 * GIB,
+            free_bytes=139 * GIB,
+            compute_capability=(9, 0),
+            driver="580.65",
+        ),
+    ),
+    cpu_count=16,
+    ram_bytes=128 * GIB,
+    ram_free_bytes=120 * GIB,
+)
+
+
+def environment(
+    folder: Path, hardware: Hardware = LAPTOP, *, is_in_process: bool = True, clock: Callable[[], float] = lambda: NOON
+) -> Environment:
+    """Nothing outside `folder` is read or written, and the network is not asked."""
+    return Environment(
+        runs_folder=folder / "runs",
+        state_folder=folder / "state",
+        config_folder=folder / "config",
+        model_folders=(folder / "models",),
+        hub_cache=folder / "hub",
+        is_in_process=is_in_process,
+        can_reach_network=False,
+        clock=clock,
+        probe=lambda: hardware,
+    )
+
+
+def make_app(folder: Path, hardware: Hardware = LAPTOP, *, is_in_process: bool = True) -> TunerApp:
+    """The real app in that world. The cursor of inputs stands still, for pictures."""
+    Input.cursor_blink = False
+    return TunerApp(environment(folder, hardware, is_in_process=is_in_process))
