@@ -20,7 +20,7 @@ class Golden:
 
     is_update: bool
 
-    def check(self, app: App[object], name: str, folder: Path | None = None) -> None:
+    def check(self, app: App[None], name: str, folder: Path | None = None) -> None:
         """Fail where the screen differs from `snapshots/<name>`; `folder`, a test's own, is not shown in it."""
         text, picture = screen_text(app), screen_picture(app)
         if folder is not None:
@@ -37,13 +37,13 @@ class Golden:
         raise AssertionError(f"{name} reads the same but looks different: see {REJECTED / name}.svg")
 
 
-def screen_text(app: App[object]) -> str:
+def screen_text(app: App[None]) -> str:
     """What stands on the screen, a line each."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 
 
-def screen_picture(app: App[object]) -> str:
+def screen_picture(app: App[None]) -> str:
     """The screen as SVG, without what changes from one export to the next and without fonts from elsewhere."""
     picture = app.export_screenshot(title="tuner", simplify=True)
     picture = re.sub(r"terminal-\d+", "terminal", picture)

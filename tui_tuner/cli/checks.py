@@ -13,8 +13,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from tui_tuner import __version__
-from tui_tuner.cli import units
+from tui_tuner import __version__, units
 from tui_tuner.hardware import Hardware, probe_hardware
 from tui_tuner.planning.hub_cache import cached_models, hub_cache_folder
 

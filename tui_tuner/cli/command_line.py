@@ -7,7 +7,22 @@ import typer
 from typer.core import TyperGroup
 
 from tui_tuner import __version__
-from tui_tuner.cli import chat, demo, doctor, labels, models, plan, resume, runs, schema, show, train
+from tui_tuner.cli import (
+    attach,
+    chat,
+    demo,
+    doctor,
+    labels,
+    logs,
+    models,
+    plan,
+    resume,
+    runs,
+    schema,
+    show,
+    stop,
+    train,
+)
 from tui_tuner.cli.failures import report_bug, report_error
 from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, TunerError
 
@@ -40,7 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
-for module in (plan, labels, train, resume, demo, chat, runs, show, models, doctor, schema):
+for module in (plan, labels, train, resume, attach, stop, logs, demo, chat, runs, show, models, doctor, schema):
     app.command(module.NAME)(module.command)
 
 

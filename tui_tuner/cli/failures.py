@@ -1,8 +1,9 @@
 """Errors on stderr: one line saying what is wrong, one saying what to do."""
 
 import sys
+from collections.abc import Iterator, Sequence
 
-from tui_tuner.errors import RecipeError, TunerError
+from tui_tuner.errors import Change, RecipeError, TunerError
 from tui_tuner.safe_text import visible
 
 
@@ -14,8 +15,20 @@ def report_error(error: TunerError) -> None:
             _line(f"error: {of_the_file if problem.path == 'file' else f'{error.source}: {problem}'}")
         return
     _line(f"error: {error.message}")
+    for line in _table(error.changes):
+        _line(line)
     if error.hint:
         _line(f"  try: {error.hint}")
+
+
+def _table(changes: Sequence[Change]) -> Iterator[str]:
+    """What changed, before and now, in columns."""
+    if not changes:
+        return
+    rows = [("what", "before", "now"), *((visible(one.what), visible(one.before), visible(one.now)) for one in changes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for what, before, now in rows:
+        yield f"  {what:<{widths[0]}}  {before:<{widths[1]}}  {now}"
 
 
 def report_bug(error: Exception, log: str = "") -> None:

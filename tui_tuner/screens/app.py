@@ -1,6 +1,6 @@
 """The app: its stations, its keys, the draft and the run that it watches. No screen's own logic is here."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,18 +62,21 @@ class TunerApp(App[None], inherit_bindings=False):
     def __init__(self, environment: Environment) -> None:
         super().__init__()
         self.environment = environment
-        self.glyphs: Glyphs = GLYPH_SETS["braille"]
         self.marks: Marks = {}
-        self._settings = Settings()
         self._bench: Workbench | None = None
         self._run_desk: RunDesk | None = None
-
-    def on_mount(self) -> None:
         for theme in OWN_THEMES:
             self.register_theme(theme)
-        self._take_settings()
+        self._settings, self._settings_problem = load_settings(self._settings_path)
+        self.glyphs: Glyphs = GLYPH_SETS[self._settings.glyphs]
+        is_known = self._settings.theme in self.available_themes
+        self.theme = self._settings.theme if is_known else DEFAULT_THEME
+
+    def on_mount(self) -> None:
         # What the draft needs takes longer to import than the first frame takes to draw.
         self.call_after_refresh(self._outlook_changed)
+        if self._settings_problem is not None:
+            self.tell(self._settings_problem)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return default_variables(self.current_theme.to_color_system().generate())
@@ -128,14 +131,14 @@ class TunerApp(App[None], inherit_bindings=False):
 
     def _outlook_changed(self) -> None:
         self._marks_changed()
-        if isinstance(self.screen, Station):
+        if isinstance(self.screen, Station) and self.screen.has_body:
             self.screen.outlook_changed()
 
     def _marks_changed(self) -> None:
         from tui_tuner.screens.marks import station_marks
 
         self.marks = station_marks(self.outlook, self._run_desk.view if self._run_desk else None)
-        if isinstance(self.screen, Station):
+        if isinstance(self.screen, Station) and self.screen.has_body:
             self.screen.show_marks(self.marks)
 
     # The run that is looked at.
@@ -160,12 +163,13 @@ class TunerApp(App[None], inherit_bindings=False):
             self.notify(visible(words), severity="warning", markup=False)
             self.go_to(station)
             return
-        try:
-            self.run_desk.start(recipe)
-        except TunerError as error:
-            self.show_problem("The run could not be started", error)
-            return
-        self.go_to("train")
+        self._begin(lambda: self.run_desk.start(recipe), "The run could not be started")
+
+    def start_demo(self) -> None:
+        """Tune the built-in starter model, and show it."""
+        from tui_tuner.starter import starter_recipe
+
+        self._begin(lambda: self.run_desk.start(starter_recipe()), "The demo could not be started")
 
     def attach(self, runs_folder: Path, run_id: str) -> None:
         """Show a run, living or over, on the Train station."""
@@ -173,10 +177,13 @@ class TunerApp(App[None], inherit_bindings=False):
         self.go_to("train")
 
     def resume_run(self, run_folder: Path) -> None:
+        self._begin(lambda: self.run_desk.resume(run_folder), "The run could not be resumed")
+
+    def _begin(self, begin: Callable[[], None], trouble: str) -> None:
         try:
-            self.run_desk.resume(run_folder)
+            begin()
         except TunerError as error:
-            self.show_problem("The run could not be resumed", error)
+            self.show_problem(trouble, error)
             return
         self.go_to("train")
 
@@ -186,14 +193,6 @@ class TunerApp(App[None], inherit_bindings=False):
             self._marks_changed()
 
     # Settings.
-
-    def _take_settings(self) -> None:
-        self._settings, problem = load_settings(self._settings_path)
-        if problem is not None:
-            self.tell(problem)
-        self.glyphs = GLYPH_SETS[self._settings.glyphs]
-        is_known = self._settings.theme in self.available_themes
-        self.theme = self._settings.theme if is_known else DEFAULT_THEME
 
     @property
     def _settings_path(self) -> Path:

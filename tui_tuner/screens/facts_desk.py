@@ -1,11 +1,13 @@
 """Reads what a draft names (model, data, machine) in threads, once each, and remembers the answers.
 
-The desk never waits and never draws: `facts` says what is known now, and `on_change` is called when more is.
+The desk never waits and never draws: `facts` says what is known now, and `on_change` is called when more is. While
+something is read anew for another setting, the answer for the setting before it stands, so that no number blinks.
 """
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError
@@ -26,6 +28,8 @@ class FactsDesk:
         self._lock = threading.Lock()
         self._answers: dict[Hashable, Any] = {}
         self._asked: set[Hashable] = set()
+        self._standing: dict[Hashable, Any] = {}
+        """The last answer about each thing, whatever its settings were."""
         self._hardware = environment.probe()
 
     def facts(self, draft: Draft) -> tuple[Facts, bool, bool]:
@@ -34,13 +38,15 @@ class FactsDesk:
         facts = Facts(hardware=self._hardware)
         if recipe is None or recipe.model.source == UNCHOSEN:
             return facts, False, False
-        model = self._answer(_model_key(recipe), lambda: self._read_model(recipe))
+        subject: Hashable = ("model", recipe.model.source, recipe.model.revision)
+        model, is_reading_model = self._answer(subject, _model_key(recipe), lambda: self._read_model(recipe))
         facts = replace(facts, model=model)
         has_data = recipe.data.sources[0].path != UNCHOSEN
         if model is None or model.base is None or not has_data:
-            return facts, model is None, False
-        data = self._answer(_data_key(recipe), lambda: self._read_data(recipe, model))
-        return replace(facts, data=data), False, data is None
+            return facts, is_reading_model, False
+        subject = ("data", subject, recipe.data.sources[0].path)
+        data, is_reading_data = self._answer(subject, _data_key(recipe), lambda: self._read_data(recipe, model))
+        return replace(facts, data=data), is_reading_model, is_reading_data
 
     def look_again(self) -> None:
         """Forget what was read: files may have changed."""
@@ -49,19 +55,25 @@ class FactsDesk:
         self._hardware = self._environment.probe()
         self._on_change()
 
-    def _answer(self, key: Hashable, read: Callable[[], Any]) -> Any:
+    def _answer(self, subject: Hashable, key: Hashable, read: Callable[[], Any]) -> tuple[Any, bool]:
+        """The answer, or the one that stands for it, and whether it is still being read."""
         with self._lock:
-            if key in self._answers or key in self._asked:
-                return self._answers.get(key)
+            if key in self._answers:
+                self._standing[subject] = self._answers[key]
+                return self._answers[key], False
+            standing = self._standing.get(subject)
+            if key in self._asked:
+                return standing, True
             self._asked.add(key)
         threading.Thread(target=self._fill, args=(key, read), daemon=True, name="facts").start()
-        return None
+        return standing, True
 
     def _fill(self, key: Hashable, read: Callable[[], Any]) -> None:
         answer = read()
         with self._lock:
-            if len(self._answers) >= MAX_REMEMBERED:
-                self._answers.pop(next(iter(self._answers)))
+            for remembered in (self._answers, self._standing):
+                if len(remembered) >= MAX_REMEMBERED:
+                    remembered.pop(next(iter(remembered)))
             self._answers[key] = answer
             self._asked.discard(key)
         self._on_change()
@@ -71,10 +83,19 @@ class FactsDesk:
         from tui_tuner.planning.model_source import locate_model
 
         try:
-            located = locate_model(recipe.model, cache_folder=self._environment.hub_cache)
+            located = locate_model(recipe.model, cache_folder=self._environment.hub_cache, fetch=self._fetch)
             return ModelAnswer(base=read_base_model(located, recipe.model), name=located.name)
         except TunerError as error:
             return ModelAnswer(failure=error)
+
+    def _fetch(self, repo_id: str, revision: str | None, patterns: Sequence[str]) -> Path:
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        from tui_tuner.planning.hub_fetch import fetch_from_hub
+
+        if not self._environment.can_reach_network:
+            raise LocalEntryNotFoundError(f"{repo_id} is not in the cache")
+        return fetch_from_hub(repo_id, revision, patterns)
 
     def _read_data(self, recipe: Recipe, model: ModelAnswer) -> DataAnswer:
         from tui_tuner.planning.data_look import look_at_data
@@ -87,8 +108,10 @@ class FactsDesk:
 
 
 def _model_key(recipe: Recipe) -> tuple[str, str]:
-    # What is computed with, and which adapter is continued, change nothing about the files that are read.
-    section = recipe.model.model_copy(update={"quantization": "auto", "dtype": "auto", "adapter": None})
+    # What is computed with, and which adapter is continued, change nothing about the files that are read. Only
+    # quantization = "none" does: for a repository of 4-bit weights it loads their 16-bit original.
+    quantization = "none" if recipe.model.quantization == "none" else "auto"
+    section = recipe.model.model_copy(update={"quantization": quantization, "dtype": "auto", "adapter": None})
     return "model", section.model_dump_json()
 
 

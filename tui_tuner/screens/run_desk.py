@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tui_tuner.hosting.known_folders import remember_folder
 from tui_tuner.hosting.run_view import RunView, WatchedRun
 from tui_tuner.recipe import Recipe
 from tui_tuner.screens.environment import Environment
@@ -23,7 +24,8 @@ class RunDesk:
         Raises:
             TunerError: it cannot be started.
         """
-        folder = self._environment.runs_folder
+        folder = self._environment.runs_folder.expanduser().resolve()
+        remember_folder(self._environment.state_folder, folder)
         if self._environment.is_in_process:
             from tui_tuner.hosting.in_process import InProcessRun
 

@@ -72,6 +72,11 @@ class Station(Screen[None]):
     def show_marks(self, marks: Marks) -> None:
         self.query_one(Rail).marks = dict(marks)
 
+    @property
+    def has_body(self) -> bool:
+        """Whether its widgets are there: false between its making and its first frame."""
+        return bool(self.query(Rail))
+
     def on_screen_resume(self) -> None:
         self.show_marks(self.tuner.marks)
         if self.tuner.has_bench:

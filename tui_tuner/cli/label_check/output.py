@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 from rich.text import Text
 
 from tui_tuner.cli.failures import note
 from tui_tuner.cli.label_check.choices import CheckedRows, Choice, ExampleRows, NextRow, NumberedRow
 from tui_tuner.cli.label_check.inputs import LabelInputs
-from tui_tuner.cli.label_check.walking import Walked, cut_parts, open_audit, progress_bar, walk
+from tui_tuner.cli.label_check.walking import Walked, open_audit, progress_bar, walk
 from tui_tuner.cli.terminal import console, print_line, show
 from tui_tuner.cli.views.blocks import mark
 from tui_tuner.cli.views.label_list import check_rows_block
@@ -32,7 +33,7 @@ def show_labels(inputs: LabelInputs, choice: Choice | None, *, with_tokens: bool
     if choice is None:
         show(report_view(report, walked.template, inputs.command, walked.max_length))
     is_in_full = isinstance(choice, NumberedRow | NextRow)
-    _show_rows(inputs, walked, is_in_full=is_in_full, with_tokens=with_tokens)
+    _show_rows(walked, is_in_full=is_in_full, with_tokens=with_tokens)
     if choice is None:
         show(verdict_block(report, inputs.command))
     return report.refuses
@@ -78,14 +79,13 @@ def row_json(row: AuditedRow) -> str:
     )
 
 
-def _show_rows(inputs: LabelInputs, walked: Walked, *, is_in_full: bool, with_tokens: bool) -> None:
+def _show_rows(walked: Walked, *, is_in_full: bool, with_tokens: bool) -> None:
     if not walked.rows:
         show(Text.assemble(mark("good"), " no row has such a finding"))
         return
-    cut = cut_parts(inputs, walked)
     show(legend_block(len(walked.rows)))
     for row in walked.rows:
-        texts = token_texts(row.input_ids, walked.tokenizer)
-        show(row_block(row, texts, cut.get(row.index, ()), is_in_full=is_in_full))
+        texts = token_texts(np.concatenate((row.input_ids, row.cut_ids)), walked.tokenizer)
+        show(row_block(row, texts, is_in_full=is_in_full))
         if with_tokens:
-            show(tokens_block(row, texts, console().width))
+            show(tokens_block(row, texts[: len(row.input_ids)], console().width))

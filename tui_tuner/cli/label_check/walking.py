@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.theme import Theme
@@ -14,16 +13,11 @@ from rich.theme import Theme
 from tui_tuner.cli.label_check.choices import Choice, NextRow, NumberedRow
 from tui_tuner.cli.label_check.inputs import LabelInputs
 from tui_tuner.cli.terminal import STYLES
-from tui_tuner.cli.views.label_row import pieces_of
-from tui_tuner.cli.views.labelled_lines import Piece
 from tui_tuner.data.audit.report import LabelReport
 from tui_tuner.data.checked_rows import ReportProgress
 from tui_tuner.data.label_audit import AuditedRow, AuditRun, audit_rows
-from tui_tuner.data.lengths import settle_max_length
-from tui_tuner.data.token_texts import token_texts
+from tui_tuner.data.lengths.settling import settle_max_length
 from tui_tuner.data.tokenizer import TextTokenizer
-
-CUT_CHECKS = ("row_cut", "answer_cut")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,53 +33,34 @@ class Walked:
 
 
 def walk(inputs: LabelInputs, choice: Choice) -> Walked:
-    """Walk through the rows; where `max_length` is "auto" and cuts something, a second time with that cut.
+    """Walk through the rows; where `max_length` is "auto" and cuts something, a second time at the settled length.
 
     Raises:
         TunerError: the data cannot be used, or the choice names a row that there is not.
     """
-    lengths: array[int] = array("q")
-    has_documents = False
-
-    def measured(rows: Iterator[AuditedRow]) -> Iterator[AuditedRow]:
-        nonlocal has_documents
-        for row in rows:
-            if row.kind != "unusable":
-                lengths.append(len(row.input_ids))
-                has_documents |= row.kind == "document"
-            yield row
-
+    lengths = _Lengths()
     with progress_bar() as progress, open_audit(inputs, progress) as run:
-        walked = _walked(run, choice.of(measured(run.rows())), inputs.max_length)
-    ends_early = isinstance(choice, NumberedRow | NextRow)
-    if inputs.max_length is not None or inputs.context_length is None or ends_early:
+        rows = lengths.measured(run.rows())
+        chosen = choice.of(rows)
+        if inputs.max_length is None and inputs.context_length is not None:
+            for _ in rows:
+                pass  # the length is settled by all of them
+        walked = _walked(run, chosen, inputs.max_length)
+    if inputs.max_length is not None or inputs.context_length is None:
         return walked
-    settled = settle_max_length(inputs.data, lengths, has_documents, inputs.context_length)
-    if max(lengths, default=0) <= settled:
-        return replace(walked, max_length=settled)
-    return walk(replace(inputs, max_length=settled), choice)
+    settled = settle_max_length(inputs.data, lengths.all, lengths.has_documents, inputs.context_length)
+    walked = replace(walked, max_length=settled)
+    is_row = isinstance(choice, NumberedRow)
+    longest = max((_length_to_fit(row) for row in chosen), default=0) if is_row else lengths.longest
+    if longest <= settled:
+        return walked
+    again = walk(replace(inputs, max_length=settled), choice)
+    # Of these choices only the first walk has seen all rows.
+    return replace(again, report=walked.report) if isinstance(choice, NumberedRow | NextRow) else again
 
 
 def open_audit(inputs: LabelInputs, progress: ReportProgress) -> AuditRun:
     return audit_rows(inputs.data, inputs.tokenizer_folder, inputs.train_on, inputs.max_length, progress)
-
-
-def cut_parts(inputs: LabelInputs, walked: Walked) -> dict[int, list[Piece]]:
-    """What the max length takes off the ends of the chosen rows, by row; from an audit that cuts nothing."""
-    shortened = {row.index: row for row in walked.rows if any(one.check in CUT_CHECKS for one in row.findings)}
-    parts: dict[int, list[Piece]] = {}
-    if walked.max_length is None or not shortened:
-        return parts
-    with progress_bar() as progress, open_audit(replace(inputs, max_length=None), progress) as run:
-        for whole in run.rows():
-            row = shortened.pop(whole.index, None)
-            kept = 0 if row is None else len(row.input_ids)
-            if row is not None and np.array_equal(whole.input_ids[:kept], row.input_ids):
-                texts = token_texts(whole.input_ids, run.tokenizer)
-                parts[row.index] = [*pieces_of(texts[kept:], whole.labels[kept:])]
-            if not shortened:
-                break
-    return parts
 
 
 @contextmanager
@@ -103,3 +78,26 @@ def progress_bar(*, may_draw: bool = True) -> Iterator[ReportProgress]:
 
 def _walked(run: AuditRun, rows: Sequence[AuditedRow], max_length: int | None) -> Walked:
     return Walked(rows=rows, report=run.report, template=run.template, tokenizer=run.tokenizer, max_length=max_length)
+
+
+class _Lengths:
+    """The lengths of rows that walk past."""
+
+    def __init__(self) -> None:
+        self.all: array[int] = array("q")
+        self.longest = 0
+        """Of those that may be too long."""
+        self.has_documents = False
+
+    def measured(self, rows: Iterator[AuditedRow]) -> Iterator[AuditedRow]:
+        for row in rows:
+            if row.kind != "unusable":
+                self.all.append(len(row.input_ids))
+                self.longest = max(self.longest, _length_to_fit(row))
+                self.has_documents |= row.kind == "document"
+            yield row
+
+
+def _length_to_fit(row: AuditedRow) -> int:
+    """A document is split, so that it fits everywhere."""
+    return 0 if row.kind == "document" else len(row.input_ids)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import block, columns, joined, mark, outside, outside_line
 from tui_tuner.data.audit.findings import CHECKS
 from tui_tuner.data.audit.report import LabelReport

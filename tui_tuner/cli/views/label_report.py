@@ -6,10 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import bar, block, columns, facts, joined, mark, outside
 from tui_tuner.data.audit.findings import CHECKS
-from tui_tuner.data.audit.report import CheckCount, CutCount, LabelReport
+from tui_tuner.data.audit.length_counts import CutCount, FitCount
+from tui_tuner.data.audit.report import CheckCount, LabelReport
 
 BAR_WIDTH = 24
 SHOWN_ROWS = 6
@@ -110,15 +111,39 @@ def _cuts_block(report: LabelReport, command: str, max_length: int | None) -> Re
     opens = _open(f"{command} --max-length N --check row_cut", "lists the rows")
     if current is not None:
         opens = _open(f"{command} --check row_cut", "lists the rows; with --max-length N, those of another length")
-    lines: list[RenderableType] = [table, opens] if shown else []
+    caption = Text("if rows were cut off at a length:", style="quiet")
+    lines: list[RenderableType] = [caption, table, opens] if shown else []
+    if report.fit is not None and is_any_cut:
+        lines = [*_policy_lines(report.fit, command), *lines]
     return block("Cut", _cut_headline(report, current, max_length), *lines)
 
 
+def _policy_lines(fit: FitCount, command: str) -> Iterator[Text]:
+    """What `data.over_length` makes of the longer rows."""
+    shortened = units.counted(fit.rows_shortened, "row")
+    outcomes = {
+        "keep_turns": f"{shortened} without their oldest turns ({units.count(fit.turns_dropped)} turns)",
+        "cut": f"{shortened} without their ends",
+        "drop": "",
+    }
+    yield joined(
+        Text(f'data.over_length = "{fit.over_length}"', style="strong"),
+        outcomes[fit.over_length] if fit.rows_shortened else "",
+        f"{units.counted(fit.answers_cut, 'answer')} broken off" if fit.answers_cut else "",
+        f"{units.counted(fit.rows_left_out, 'row')} left out" if fit.rows_left_out else "",
+        f"{units.percent(fit.trained_share_kept)} of the trained tokens kept",
+    )
+    if fit.rows_left_out:
+        yield _open(f"{command} --check row_left_out", "lists the rows that are left out")
+
+
 def _cut_headline(report: LabelReport, current: CutCount | None, max_length: int | None) -> Text:
-    if max_length is not None and report.longest <= max_length:
-        return Text.assemble(mark("good"), f" every row fits into {units.count(max_length)} tokens")
+    is_any_cut = any(cut.rows_cut for cut in report.cuts)
+    if max_length is not None and (current is None or not current.rows_cut):
+        how = "" if report.longest <= max_length else ", or is a document and split"
+        return Text.assemble(mark("good"), f" every row fits into {units.count(max_length)} tokens{how}")
     if current is None:
-        if report.longest <= min(cut.max_length for cut in report.cuts):
+        if not is_any_cut:
             return Text(f"no max length is given, and no row has more than {units.count(report.longest)} tokens")
         return Text("no max length is given; this is what one would take away")
     share = units.percent(current.rows_cut / max(1, report.num_rows))

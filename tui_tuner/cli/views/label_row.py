@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import block, joined, mark, outside, outside_line
-from tui_tuner.cli.views.labelled_lines import LEGEND, MASKED, TRAINED, LabelledLines, Piece
+from tui_tuner.cli.views.labelled_lines import CUT, LEGEND, MASKED, TRAINED, LabelledLines, Piece
 from tui_tuner.cli.views.labels import shortened
 from tui_tuner.data.audit.findings import CHECKS, Finding
 from tui_tuner.data.label_audit import AuditedRow
@@ -21,14 +21,15 @@ TOKEN_WIDTH = 14
 PART_OF_CHARACTER, SPACE = "⋯", "␣"
 
 
-def row_block(
-    row: AuditedRow, texts: Sequence[str], cut: Sequence[Piece] = (), *, is_in_full: bool = False
-) -> RenderableType:
-    """`texts` are what each token adds, `cut` what the max length takes off; `is_in_full` leaves nothing out."""
-    pieces = [*pieces_of(texts, row.labels)]
+def row_block(row: AuditedRow, texts: Sequence[str], *, is_in_full: bool = False) -> RenderableType:
+    """`texts` are what each token adds, those that are cut off included; `is_in_full` leaves nothing out."""
+    num_kept = len(row.input_ids)
+    pieces, cut = [*pieces_of(texts[:num_kept], row.labels)], [*pieces_of(texts[num_kept:], row.cut_labels)]
     if not is_in_full:
         pieces, cut = ([(shortened(text), is_trained) for text, is_trained in some] for some in (pieces, cut))
     lines: list[RenderableType] = [LabelledLines(pieces, cut)] if pieces or cut else []
+    if row.num_turns_dropped:
+        lines.insert(0, _dropped(row.num_turns_dropped))
     return block(f"Row {row.index}", _headline(row), *_findings(row.findings, with_help=is_in_full), *lines)
 
 
@@ -68,6 +69,11 @@ def pieces_of(texts: Sequence[str], labels: IntArray) -> Iterator[Piece]:
     tokens = zip(texts, labels.tolist(), strict=True)
     for is_trained, run in groupby(tokens, key=lambda token: token[1] != NOT_TRAINED):
         yield "".join(text for text, _ in run), is_trained
+
+
+def _dropped(num_turns: int) -> Text:
+    turns = "the oldest turn is" if num_turns == 1 else f"the {num_turns} oldest turns are"
+    return Text(f"{CUT} {turns} dropped, to fit the max length; this is the row without", style="warn")
 
 
 def _headline(row: AuditedRow) -> Text:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import block, joined, outside
 from tui_tuner.cli.views.labelled_lines import LEGEND, LabelledLines, Piece
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import joined, mark, outside, outside_line, short_path
 from tui_tuner.cli.views.labels import labels_block
 from tui_tuner.cli.views.plan import data_block, plan_view
@@ -17,6 +17,7 @@ from tui_tuner.events import (
     ModelReady,
     Phase,
     RowLabelled,
+    RunResumed,
     RunStarted,
     RunState,
     StepFinished,
@@ -34,6 +35,11 @@ def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:
     match event:
         case RunStarted():
             yield plan_view(event.plan)
+        case RunResumed():
+            yield _line("resumed", f"step {event.step}", short_path(event.checkpoint) or "from the beginning")
+            for one in event.accepted:
+                change = f"{one.what}: {one.before}, now {one.now}"
+                yield _line("accepted", "", outside_line(change), "warn")
         case DataReady():
             yield ""
             yield data_block(event.data)

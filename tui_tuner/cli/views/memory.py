@@ -4,7 +4,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import LABEL_WIDTH, bar, block, columns, joined, mark
 from tui_tuner.plan import MemoryEstimate
 

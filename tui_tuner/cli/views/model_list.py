@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import columns, mark, outside
 from tui_tuner.planning.hub_cache import CachedModel
 

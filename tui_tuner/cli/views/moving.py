@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import bar, mark
 from tui_tuner.cli.views.lines import KIND_WIDTH
 from tui_tuner.events import Phase, RunState

@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.adapter import adapter_block
 from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks
 from tui_tuner.cli.views.memory import memory_block

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import block, facts, joined, mark, outside, outside_line
 from tui_tuner.events import EvalFinished, Outcome, ProofFinished, RunState, SampleGenerated
 
@@ -115,7 +115,9 @@ def _end_block(state: RunState) -> RenderableType:
 
 
 def _next_commands(state: RunState) -> list[tuple[str, str | Text]]:
-    commands = [f"tuner show {state.folder}"]
+    is_stopped = state.finished is not None and state.finished.outcome is Outcome.STOPPED
+    commands = [f"tuner resume {state.folder}"] if is_stopped and state.checkpoints else []
+    commands.append(f"tuner show {state.folder}")
     if state.finished and state.finished.adapter:
         commands.append(f"tuner chat {state.folder}")
     return [("next" if place == 0 else "", outside(command, "strong")) for place, command in enumerate(commands)]

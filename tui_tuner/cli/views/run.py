@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
 from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks, short_path
 from tui_tuner.cli.views.curve import curve_text
 from tui_tuner.cli.views.plan import plan_view

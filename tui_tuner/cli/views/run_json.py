@@ -13,5 +13,8 @@ _STATE: TypeAdapter[Any] = TypeAdapter(RunState)
 
 
 def run_json(summary: RunSummary, state: RunState) -> str:
-    parts = {"summary": _SUMMARY.dump_python(summary, mode="json"), **_STATE.dump_python(state, mode="json")}
+    parts = {
+        "summary": _SUMMARY.dump_python(summary, mode="json"),
+        **_STATE.dump_python(state, mode="json", exclude={"savepoints"}),
+    }
     return json.dumps(parts, indent=2, ensure_ascii=False)

@@ -1,13 +1,14 @@
 """The list of runs: one line each, newest first."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tui_tuner.cli import units
+from tui_tuner import units
+from tui_tuner.cli.options import DEFAULT_RUNS_FOLDER
 from tui_tuner.cli.views.blocks import columns, mark, outside, outside_line
 from tui_tuner.cli.views.curve import sparkline
 from tui_tuner.journal import RunSummary
@@ -27,7 +28,18 @@ def run_list_view(runs: Sequence[RunSummary], folder: Path, width: int) -> Rende
     now = time.time()
     for run in runs:
         table.add_row(*_cells(run, now, is_wide=is_wide))
-    return Group(table, *(outside_line(f"{run.id}: {run.problem}", "quiet") for run in runs if run.problem))
+    return Group(table, *_remarks(runs, folder))
+
+
+def _remarks(runs: Sequence[RunSummary], folder: Path) -> Iterator[RenderableType]:
+    """Why runs failed, and which can go on."""
+    for run in runs:
+        if run.problem:
+            yield outside_line(f"{run.id}: {run.problem}", "quiet")
+        if run.can_resume:
+            place = f"step {run.checkpoint_step}" if run.checkpoint_step is not None else "its beginning"
+            elsewhere = "" if folder == DEFAULT_RUNS_FOLDER else f" --folder {folder}"
+            yield outside_line(f"{run.id}: `tuner resume {run.id}{elsewhere}` goes on from {place}", "quiet")
 
 
 def _cells(run: RunSummary, now: float, *, is_wide: bool) -> tuple[Text, ...]:

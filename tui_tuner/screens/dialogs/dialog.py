@@ -1,6 +1,7 @@
 """The frame of every dialog: a titled box in the middle, keys in its last line, Escape leaves."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
@@ -18,7 +19,8 @@ Answer = TypeVar("Answer")
 class Dialog(ModalScreen[Answer], Generic[Answer]):
     """A subclass gives `compose_content`; `leave` is the answer that Escape gives, the one that changes nothing."""
 
-    CSS_PATH = "dialogs.tcss"
+    # In full: Textual looks beside the file of the class that is opened.
+    CSS_PATH = str(Path(__file__).with_name("dialogs.tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back", id="dialog.leave")]
 
     def __init__(self, title: str, leave: Answer | None = None, classes: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui_tuner.cli import units
+from tui_tuner import units
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,147 @@
+"""The engine's process of a run that was launched: `python -m tui_tuner.hosting.host FOLDER LOCK`.
+
+A TERM signal stops the run and saves; a second one within five seconds ends it at once. A hang-up means nothing here.
+"""
+
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+from tui_tuner.controls import Controls
+from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_TRAINING_STOPPED, TunerError
+from tui_tuner.events import RunFailed, RunFinished, RunResumed, TrainEvent
+from tui_tuner.hosting.live_folder import LiveFolder
+from tui_tuner.hosting.mailbox import MailboxReader
+from tui_tuner.hosting.notes import LaunchNote, read_note
+from tui_tuner.hosting.visiting import ABORTED, ending_on_abort
+from tui_tuner.journal.writing import EVENTS_NAME
+from tui_tuner.recipe import read_recipe
+
+HARD_SECONDS = (0.5, 5.0)
+"""A second TERM this long after the first ends the run at once. Sooner, it is the same signal sent to all processes."""
+ABORT_POLL_SECONDS = 0.2
+ABORT_SECONDS = 1.0
+HANG_SECONDS = 15.0
+
+
+def main(folder: Path, lock: int) -> int:
+    """Carry out what was launched in a live folder; returns the exit code."""
+    _hold(lock)
+    live = LiveFolder(folder)
+    note = read_note(live.note, LaunchNote) or LaunchNote(run_id=live.run_id, mode="detached")
+    controls = Controls()
+    _obey_signals(controls)
+    early = EarlyEvents(live, is_resuming=note.resume is not None)
+    threading.Thread(target=_end_what_hangs, args=(controls,), name="abort", daemon=True).start()
+    try:
+        with MailboxReader(live.mailbox, controls):
+            return _follow(_events(live, note, controls), controls, early)
+    except KeyboardInterrupt:
+        early.append(ABORTED)
+        return EXIT_INTERRUPTED
+    except TunerError as error:
+        early.append(RunFailed(error=type(error).__name__, message=error.message, hint=error.hint))
+        _say(f"error: {error.message}", *[f"  try: {error.hint}"][: bool(error.hint)])
+        return error.exit_code
+    except Exception as error:  # anything else is a bug; it is told to whoever looks at this run
+        traceback.print_exc()
+        early.append(RunFailed(error=type(error).__name__, message=str(error), hint="This is a bug in tuner."))
+        raise SystemExit(EXIT_BUG) from error
+
+
+class EarlyEvents:
+    """Takes note of events until the run writes them into its own journal."""
+
+    def __init__(self, live: LiveFolder, *, is_resuming: bool) -> None:
+        self._path = live.events
+        self._journal = live.run_folder / EVENTS_NAME
+        self._is_resuming = is_resuming
+        self._is_over = False
+
+    def append(self, event: TrainEvent) -> None:
+        self._is_over = self._is_over or self._is_in_journal(event)
+        if not self._is_over:
+            with self._path.open("ab") as file:
+                file.write(event.model_dump_json().encode() + b"\n")
+
+    def _is_in_journal(self, event: TrainEvent) -> bool:
+        """A resumed run has a journal from before, and writes on in it from its first RunResumed."""
+        return isinstance(event, RunResumed) if self._is_resuming else self._journal.exists()
+
+
+def _follow(events: Iterator[TrainEvent], controls: Controls, early: EarlyEvents) -> int:
+    last: TrainEvent | None = None
+    with closing(cast("Generator[TrainEvent]", ending_on_abort(events, controls))) as ending:
+        for last in ending:
+            early.append(last)
+    if isinstance(last, RunFinished):
+        return 0
+    return EXIT_INTERRUPTED if controls.is_aborting else EXIT_TRAINING_STOPPED
+
+
+def _events(live: LiveFolder, note: LaunchNote, controls: Controls) -> Iterator[TrainEvent]:
+    if note.resume is not None:
+        from tui_tuner.engine.resume import resume
+
+        return resume(Path(note.resume), controls, accept=note.accept)
+    from tui_tuner.engine.run import run
+
+    return run(read_recipe(live.recipe), controls, run_id=live.run_id)
+
+
+def _hold(lock: int) -> None:
+    """The lock came from whoever launched this; from now on it names this process."""
+    os.set_inheritable(lock, False)
+    owner = f"{os.getpid()} {socket.gethostname()}\n".encode()
+    os.pwrite(lock, owner, 0)
+    os.ftruncate(lock, len(owner))
+
+
+def _obey_signals(controls: Controls) -> None:
+    first = -math.inf
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal first
+        least, most = HARD_SECONDS
+        waited = time.monotonic() - first
+        if controls.is_aborting or least < waited < most:
+            controls.abort()
+            raise KeyboardInterrupt
+        if waited >= most:
+            first = time.monotonic()
+            controls.stop()
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    # The supervisor starts this process with them held back.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+
+
+def _end_what_hangs(controls: Controls) -> None:
+    """An abort ends the run within a step; a phase without steps is interrupted, and what does not heed that ended."""
+    while not controls.is_aborting:
+        time.sleep(ABORT_POLL_SECONDS)
+    time.sleep(ABORT_SECONDS)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(HANG_SECONDS)
+    os._exit(EXIT_INTERRUPTED)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        sys.stderr.write(line + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1]), int(sys.argv[2])))
