@@ -1,0 +1,316 @@
+"""The Runs station: every run with how it stands, and all that can be done with one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui_tuner.errors import MachineError, TunerError
+from tui_tuner.hosting.known_folders import known_folders
+from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.runs.catalogue import RunCatalogue, RunEntry
+from tui_tuner.screens.runs.comparison import ComparedRun, ComparisonDialog
+from tui_tuner.screens.runs.differences import recipe_differences
+from tui_tuner.screens.runs.inspector import Inspection, Inspector
+from tui_tuner.screens.runs.reading import inspect, recipe_of, state_of
+from tui_tuner.screens.runs.rows import header_line, problem_line, run_line
+from tui_tuner.screens.shown import shown_line
+from tui_tuner.screens.station import Station
+from tui_tuner.screens.stations import StationName
+from tui_tuner.screens.widgets.line_list import LineList
+
+LOOK_SECONDS = 1.0
+EMPTY = (
+    "No runs yet.\n\nt  tunes a small built-in model in under a minute, and shows you everything\n"
+    "n  begins your own: choose a model, then data\no  opens a recipe file"
+)
+
+
+class RunsListed(Message):
+    """The catalogue was read."""
+
+    def __init__(self, entries: tuple[RunEntry, ...]) -> None:
+        self.entries = entries
+        super().__init__()
+
+
+class RunInspected(Message):
+    """The run under the cursor was read."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        self.inspection = inspection
+        super().__init__()
+
+
+class RunsCompared(Message):
+    """The marked runs were read."""
+
+    def __init__(self, dialog: ComparisonDialog) -> None:
+        self.dialog = dialog
+        super().__init__()
+
+
+class RunsScreen(Station):
+    """List at the left; in a wide terminal the run under the cursor at the right."""
+
+    STATION: ClassVar[StationName | None] = "runs"
+    CSS_PATH = "runs.tcss"
+    HELP = """\
+Every run of the known runs folders: living ones first, then the newest.
+
+**best eval** is the lowest loss on held-out rows; lower is better, and runs on other data are not comparable.
+A run goes on without the app: open it from any login."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,a", "open", "Open", id="runs.open"),
+        Binding("n", "new", "New", id="runs.new"),
+        Binding("t", "demo", "Demo", id="runs.demo"),
+        Binding("r", "resume", "Resume", id="runs.resume"),
+        Binding("space", "mark", "Mark", id="runs.mark"),
+        Binding("d", "compare", "Compare", id="runs.compare"),
+        Binding("slash", "filter", "Filter", id="runs.filter"),
+        Binding("c", "copy_recipe", "Take recipe", id="runs.take"),
+        Binding("x", "delete", "Delete", id="runs.delete"),
+        Binding("escape", "clear", "Clear filter", show=False, id="runs.clear"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: tuple[RunEntry, ...] = ()
+        self._seen: tuple[RunEntry, ...] = ()
+        self._marked: frozenset[str] = frozenset()
+        self._catalogue: RunCatalogue | None = None
+        self._timer: Timer | None = None
+        self._inks: Inks | None = None
+        self._is_listed = False
+
+    def compose_body(self) -> Iterator[Widget]:
+        with Vertical(classes="panel runs-list") as panel:
+            panel.border_title = Content("Runs")
+            yield Static(classes="runs-header muted")
+            yield LineList(self._line, name="runs", classes="-picker")
+            yield Static(Content("reading…"), classes="runs-empty muted")
+            yield Static(classes="runs-problem")
+            yield Input(placeholder="part of a name or model", classes="runs-filter", compact=True)
+        yield Inspector(self.tuner.glyphs)
+
+    def on_mount(self) -> None:
+        self.query_one(LineList).focus()
+        self.query_one(".runs-filter").display = False
+
+    def wake(self) -> None:
+        self._inks = inks_of(self.app.theme_variables)
+        self._list()
+        if self._timer is None:
+            self._timer = self.set_interval(LOOK_SECONDS, self._list)
+        self._timer.resume()
+
+    def rest(self) -> None:
+        if self._timer is not None:
+            self._timer.pause()
+
+    # Reading, in threads.
+
+    @work(thread=True, exclusive=True, group="list", exit_on_error=False)
+    def _list(self) -> None:
+        if self._catalogue is None:
+            environment = self.tuner.environment
+            folders = (environment.runs_folder.expanduser().resolve(), *known_folders(environment.state_folder))
+            self._catalogue = RunCatalogue(tuple(dict.fromkeys(folders)))
+        self.post_message(RunsListed(self._catalogue.entries()))
+
+    @work(thread=True, exclusive=True, group="inspect", exit_on_error=False)
+    def _inspect(self, entry: RunEntry, other: RunEntry | None) -> None:
+        self.post_message(RunInspected(inspect(entry, other)))
+
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    def _compare(self, entries: tuple[RunEntry, ...]) -> None:
+        runs = [ComparedRun(name=one.summary.id, state=state_of(one)) for one in entries]
+        recipes = tuple(recipe for one in entries if (recipe := recipe_of(one)) is not None)
+        differences = recipe_differences(recipes) if len(recipes) == len(runs) else ()
+        self.post_message(RunsCompared(ComparisonDialog(runs, differences, self.tuner.glyphs)))
+
+    # What was read.
+
+    @on(RunsListed)
+    def show_list(self, message: RunsListed) -> None:
+        current = self.current
+        self._is_listed = True
+        self._entries = message.entries
+        self._filter()
+        names = [one.summary.folder for one in self._seen]
+        if current is not None and current.summary.folder in names:
+            self.query_one(LineList).cursor = names.index(current.summary.folder)
+        self._look_at_current()
+
+    @on(RunInspected)
+    def show_inspection(self, message: RunInspected) -> None:
+        self.query_one(Inspector).inspection = message.inspection
+
+    @on(RunsCompared)
+    def show_comparison(self, message: RunsCompared) -> None:
+        self.app.push_screen(message.dialog)
+
+    @on(LineList.Moved)
+    def moved(self) -> None:
+        self._look_at_current()
+
+    @property
+    def current(self) -> RunEntry | None:
+        cursor = self.query_one(LineList).cursor
+        return self._seen[cursor] if cursor < len(self._seen) else None
+
+    def _look_at_current(self) -> None:
+        entry = self.current
+        self.query_one(".runs-problem", Static).update(shown_line(problem_line(entry) if entry else ""))
+        self.refresh_bindings()
+        inspector = self.query_one(Inspector)
+        if entry is None or not inspector.display or not self.size.width:
+            inspector.inspection = None
+            return
+        shown = inspector.inspection
+        if shown is None or shown.entry.summary != entry.summary:
+            older = self._seen[self._seen.index(entry) + 1 :]
+            self._inspect(entry, older[0] if older else None)
+
+    def _filter(self) -> None:
+        words = self.query_one(".runs-filter", Input).value.lower().split()
+        self._seen = tuple(
+            one
+            for one in self._entries
+            if all(word in f"{one.summary.id} {one.summary.model}".lower() for word in words)
+        )
+        runs = self.query_one(LineList)
+        runs.redraw(len(self._seen))
+        runs.display = bool(self._seen)
+        empty = self.query_one(".runs-empty", Static)
+        empty.display = not self._seen
+        empty.update(Content("No run matches." if self._entries else EMPTY if self._is_listed else "reading…"))
+        header = self.query_one(".runs-header", Static)
+        header.display = bool(self._seen)
+        header.update(Content(header_line(max(1, runs.size.width or header.size.width))))
+        self._show_totals()
+
+    def _show_totals(self) -> None:
+        living = sum(one.is_living for one in self._entries)
+        glyphs = self.tuner.glyphs
+        parts = [f"{len(self._entries):,} runs"] if len(self._entries) != 1 else ["1 run"]
+        if living:
+            parts.insert(0, f"{glyphs.running} {living} training")
+        if self._marked:
+            parts.append(f"{len(self._marked)} marked")
+        parts.append(str(self.tuner.environment.runs_folder))
+        self.show_readout(shown_line("  ·  ".join(parts)))
+
+    def _line(self, index: int, width: int) -> Text:
+        entry = self._seen[index]
+        inks = self._inks or inks_of(self.app.theme_variables)
+        is_marked = entry.summary.folder in self._marked
+        return run_line(entry, width, self.tuner.glyphs, inks, self.tuner.environment.clock(), is_marked=is_marked)
+
+    # Keys.
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        entry = self.current if self.is_mounted and self.has_body else None
+        if action in ("open", "mark", "delete", "copy_recipe"):
+            return True if entry else None
+        if action == "resume":
+            return True if entry and entry.has_folder and entry.summary.can_resume else None
+        if action == "compare":
+            return True if len(self._marked) >= 2 else None
+        return True
+
+    @on(LineList.Chosen)
+    def action_open(self) -> None:
+        entry = self.current
+        if entry is not None:
+            self.tuner.attach(entry.runs_folder, entry.summary.id)
+
+    def action_new(self) -> None:
+        self.tuner.go_to("model")
+
+    def action_demo(self) -> None:
+        self.tuner.start_demo()
+
+    def action_resume(self) -> None:
+        entry = self.current
+        if entry is not None:
+            self.tuner.resume_run(Path(entry.summary.folder))
+
+    def action_mark(self) -> None:
+        entry = self.current
+        if entry is not None:
+            self._marked = self._marked ^ {entry.summary.folder}
+            runs = self.query_one(LineList)
+            runs.redraw()
+            runs.cursor += 1
+            self._show_totals()
+            self.refresh_bindings()
+
+    def action_compare(self) -> None:
+        self._compare(tuple(one for one in self._entries if one.summary.folder in self._marked))
+
+    def action_filter(self) -> None:
+        field = self.query_one(".runs-filter", Input)
+        field.display = True
+        field.focus()
+
+    def action_clear(self) -> None:
+        field = self.query_one(".runs-filter", Input)
+        field.value = ""
+        field.display = False
+        self.query_one(LineList).focus()
+
+    @on(Input.Changed, ".runs-filter")
+    def filter_changed(self) -> None:
+        self._filter()
+        self._look_at_current()
+
+    @on(Input.Submitted, ".runs-filter")
+    def filter_taken(self) -> None:
+        self.query_one(LineList).focus()
+
+    def action_copy_recipe(self) -> None:
+        """The run's recipe becomes the draft; `u` brings the draft back."""
+        entry = self.current
+        if entry is None:
+            return
+        from tui_tuner.screens.draft_file import load_draft
+
+        try:
+            self.tuner.change_draft(load_draft(Path(entry.summary.folder) / "recipe.toml").without("output", "name"))
+        except TunerError as error:
+            self.tuner.tell(error)
+            return
+        self.notify(f"The draft is now the recipe of {entry.summary.id}; u brings yours back.", markup=False)
+
+    @work(exclusive=True, group="delete")
+    async def action_delete(self) -> None:
+        entry = self.current
+        if entry is None:
+            return
+        if entry.is_living:
+            self.notify("It is running. Open it (enter) and stop it first.", severity="warning", markup=False)
+            return
+        from tui_tuner.screens.dialogs.confirm import Confirm
+        from tui_tuner.screens.runs.deleting import deletion_text
+
+        question = Confirm(f"Delete {entry.summary.id}?", deletion_text(Path(entry.summary.folder)), yes="Delete")
+        if not await self.app.push_screen_wait(question):
+            return
+        try:
+            shutil.rmtree(entry.summary.folder)
+        except OSError as error:
+            hint = "What was left of it is still there."
+            self.tuner.tell(MachineError(f"{entry.summary.folder} cannot be deleted: {error.strerror}.", hint))
+        self._marked -= {entry.summary.folder}
+        self._list()
