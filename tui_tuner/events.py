@@ -3,13 +3,18 @@
 Events are the only thing that front ends see of a run: they arrive from `engine.run`, or line by line from a journal.
 """
 
+import functools
+import itertools
+import operator
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from tui_tuner.errors import Change
 from tui_tuner.plan import DataFacts, RunPlan, StepSchedule
 
 MAX_CURVE_POINTS = 2000
@@ -49,6 +54,27 @@ class RunStarted(Event):
     run_id: str
     folder: str
     plan: RunPlan
+    versions: dict[str, str] = {}
+    process_id: int = 0
+
+
+class RunResumed(Event):
+    """A run goes on from a checkpoint, in the same folder and journal.
+
+    What the journal says between the checkpoint and this event is superseded: those steps are taken again.
+    """
+
+    kind: Literal["run_resumed"] = "run_resumed"
+    folder: str
+    step: int
+    checkpoint: str = ""
+    """Folder of the checkpoint; empty where there was none and the run begins again."""
+    superseded_from: int = 0
+    """Byte offset in the journal after which, up to this line, nothing counts any more."""
+    accepted: tuple[Change, ...] = ()
+    """What had changed since, and was accepted by a person."""
+    plan: RunPlan | None = None
+    """The plan from here on, where it is not the one that the run had."""
     versions: dict[str, str] = {}
     process_id: int = 0
 
@@ -162,7 +188,7 @@ class CheckpointSaved(Event):
 
 
 class ControlApplied(Event):
-    """A person's wish was carried out: pause, resume, stop, save, evaluate, sample, learning_rate."""
+    """A person's wish was carried out: pause, resume, stop, save, evaluate, sample, learning_rate, abort."""
 
     kind: Literal["control"] = "control"
     step: int
@@ -218,6 +244,7 @@ class RunFailed(Event):
 
 TrainEvent = Annotated[
     RunStarted
+    | RunResumed
     | PhaseStarted
     | Progress
     | DataReady
@@ -259,6 +286,17 @@ class Curve:
             return Curve(points, self.stride, self.seen + 1)
         return Curve(points[::2], self.stride * 2, self.seen + 1)
 
+    def with_points(self, points: Sequence[tuple[int, float]]) -> "Curve":
+        """The same as `with_point` for one after the other, at a fraction of the cost."""
+        kept, stride, seen = list(self.points), self.stride, self.seen
+        for point in points:
+            if not seen % stride:
+                kept.append(point)
+                if len(kept) >= MAX_CURVE_POINTS:
+                    kept, stride = kept[::2], stride * 2
+            seen += 1
+        return Curve(tuple(kept), stride, seen)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
@@ -281,14 +319,22 @@ class RunState:
     tokens: int = 0
     training_seconds: float = 0.0
     losses: Curve = field(default_factory=Curve)
+    learning_rates: Curve = field(default_factory=Curve)
+    grad_norms: Curve = field(default_factory=Curve)
+    speeds: Curve = field(default_factory=Curve)
+    """Tokens a second, of each step by itself."""
     evals: tuple[EvalFinished, ...] = ()
     samples: tuple[SampleGenerated, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     warnings: tuple[WarningRaised, ...] = ()
+    controls: tuple[ControlApplied, ...] = ()
     paused: bool = False
     proof: ProofFinished | None = None
     finished: RunFinished | None = None
     failed: RunFailed | None = None
+    resumed: tuple[RunResumed, ...] = ()
+    savepoints: tuple["RunState", ...] = field(default=(), repr=False)
+    """The state after each checkpoint that is kept on the disk, without savepoints of its own."""
 
     @property
     def step(self) -> int:
@@ -331,6 +377,8 @@ class RunState:
                     schedule=event.plan.schedule,
                     started=self.started or event.time,
                 )
+            case RunResumed():
+                return state._after_resume(event)
             case PhaseStarted():
                 return replace(state, phase=event.phase, progress=None)
             case Progress():
@@ -342,16 +390,16 @@ class RunState:
             case ModelReady():
                 return replace(state, model=event)
             case StepFinished():
-                return state._after_step(event)
+                return self._after_steps([event])
             case EvalFinished():
                 return replace(state, evals=(*self.evals, event))
             case SampleGenerated():
                 return replace(state, samples=(*self.samples, event))
             case CheckpointSaved():
-                return replace(state, checkpoints=(*self.checkpoints, event))
+                return state._after_checkpoint(event)
             case ControlApplied():
                 paused = event.action == "pause" or (self.paused and event.action != "resume")
-                return replace(state, paused=paused)
+                return replace(state, paused=paused, controls=(*self.controls, event))
             case WarningRaised():
                 return replace(state, warnings=(*self.warnings, event))
             case ProofFinished():
@@ -363,12 +411,54 @@ class RunState:
             case _:
                 assert_never(event)
 
-    def _after_step(self, event: StepFinished) -> "RunState":
+    def _after_checkpoint(self, event: CheckpointSaved) -> "RunState":
+        state = replace(self, checkpoints=(*self.checkpoints, event), savepoints=())
+        num_kept = self.plan.recipe.training.keep_checkpoints if self.plan else 1
+        saved = (*self.savepoints, state)
+        best = max((number for number, one in enumerate(saved) if one.checkpoints[-1].is_best), default=-1)
+        kept = tuple(one for number, one in enumerate(saved) if number >= len(saved) - num_kept or number == best)
+        return replace(state, savepoints=kept)
+
+    def _after_resume(self, event: RunResumed) -> "RunState":
+        """The state as it was at the checkpoint, or at the beginning of the run."""
+        name = event.checkpoint.rsplit("/", 1)[-1]
+        earlier = tuple(one for one in self.savepoints if one.step <= event.step)
+        base = next((one for one in earlier if one.checkpoints[-1].path.rsplit("/", 1)[-1] == name), None)
+        base = base or RunState(run_id=self.run_id, plan=self.plan, data=self.data, schedule=self.schedule)
+        return replace(
+            base,
+            folder=event.folder,
+            plan=event.plan or self.plan,
+            labelled_row=self.labelled_row,
+            started=self.started,
+            updated=self.updated,
+            paused=False,
+            resumed=(*self.resumed, event),
+            savepoints=earlier,
+        )
+
+    def after_all(self, events: Sequence[TrainEvent]) -> "RunState":
+        """The same as `after` for one after the other; many steps in a row cost hardly more than one."""
+        state = self
+        for is_step, group in itertools.groupby(events, key=lambda event: isinstance(event, StepFinished)):
+            if is_step:
+                state = state._after_steps([event for event in group if isinstance(event, StepFinished)])
+            else:
+                for event in group:
+                    state = state.after(event)
+        return state
+
+    def _after_steps(self, events: Sequence[StepFinished]) -> "RunState":
         return replace(
             self,
-            last_step=event,
-            recent_steps=(*self.recent_steps, event)[-NUM_RECENT_STEPS:],
-            tokens=self.tokens + event.tokens,
-            training_seconds=self.training_seconds + event.seconds,
-            losses=self.losses.with_point(event.step, event.loss),
+            updated=events[-1].time,
+            last_step=events[-1],
+            recent_steps=(*self.recent_steps, *events)[-NUM_RECENT_STEPS:],
+            tokens=self.tokens + sum(event.tokens for event in events),
+            # One after the other, so that the sum does not depend on how they are grouped.
+            training_seconds=functools.reduce(operator.add, (event.seconds for event in events), self.training_seconds),
+            losses=self.losses.with_points([(event.step, event.loss) for event in events]),
+            learning_rates=self.learning_rates.with_points([(event.step, event.learning_rate) for event in events]),
+            grad_norms=self.grad_norms.with_points([(event.step, event.grad_norm) for event in events]),
+            speeds=self.speeds.with_points([(event.step, event.tokens / max(event.seconds, 1e-9)) for event in events]),
         )

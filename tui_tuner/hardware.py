@@ -1,11 +1,13 @@
 """The machine: GPUs by NVML, processors and memory. Never initialises CUDA, and a missing driver is no error."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 MEMINFO = Path("/proc/meminfo")
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +125,66 @@ def _gpu_memory(nvml: Any, handle: Any) -> tuple[int, int]:
     except nvml.NVMLError_NotSupported:
         return read_memory(MEMINFO)
     return int(memory.total), int(memory.free)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuMeters:
+    """What one GPU does at this moment."""
+
+    utilisation: int
+    """Percent of the last sample period in which a kernel ran."""
+    used_bytes: int
+    total_bytes: int
+    temperature: int | None
+    """Degrees Celsius; None where the driver does not say."""
+    power_watts: float | None
+
+
+def read_gpu_meters(index: int = 0) -> GpuMeters | None:
+    """The meters of the visible GPU `index`; None where there is none or its driver does not answer.
+
+    Takes some milliseconds: call it from a thread.
+    """
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        count = pynvml.nvmlDeviceGetCount()
+        uuids = [str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(number))) for number in range(count)]
+        visible = visible_indices(count, uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return _meters(pynvml, pynvml.nvmlDeviceGetHandleByIndex(visible[index])) if index < len(visible) else None
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _meters(nvml: Any, handle: Any) -> GpuMeters:
+    total, free = _gpu_memory(nvml, handle)
+    return GpuMeters(
+        utilisation=int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+        used_bytes=total - free,
+        total_bytes=total,
+        temperature=_optional(nvml, lambda: int(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))),
+        power_watts=_optional(nvml, lambda: float(nvml.nvmlDeviceGetPowerUsage(handle)) / 1000),
+    )
+
+
+def _optional(nvml: Any, read: Callable[[], Number]) -> Number | None:
+    """A reading that some cards, and virtual ones, do not give."""
+    try:
+        return read()
+    except nvml.NVMLError:
+        return None
+
+
+def process_memory(process_id: int) -> int | None:
+    """Resident bytes of a process of this machine; None where it is gone."""
+    try:
+        pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

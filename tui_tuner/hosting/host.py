@@ -19,18 +19,21 @@ from typing import cast
 
 from tui_tuner.controls import Controls
 from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_TRAINING_STOPPED, TunerError
-from tui_tuner.events import RunFailed, RunFinished, RunResumed, TrainEvent
+from tui_tuner.events import Phase, PhaseStarted, RunFailed, RunFinished, RunResumed, TrainEvent
+from tui_tuner.hardware import probe_hardware
 from tui_tuner.hosting.live_folder import LiveFolder
 from tui_tuner.hosting.mailbox import MailboxReader
 from tui_tuner.hosting.notes import LaunchNote, read_note
 from tui_tuner.hosting.visiting import ABORTED, ending_on_abort
 from tui_tuner.journal.writing import EVENTS_NAME
+from tui_tuner.planning.preflight import check_output
+from tui_tuner.planning.run_plan import make_plan
 from tui_tuner.recipe import read_recipe
 
 HARD_SECONDS = (0.5, 5.0)
 """A second TERM this long after the first ends the run at once. Sooner, it is the same signal sent to all processes."""
 ABORT_POLL_SECONDS = 0.2
-ABORT_SECONDS = 1.0
+ABORT_SECONDS = 3.0
 HANG_SECONDS = 15.0
 
 
@@ -42,7 +45,8 @@ def main(folder: Path, lock: int) -> int:
     controls = Controls()
     _obey_signals(controls)
     early = EarlyEvents(live, is_resuming=note.resume is not None)
-    threading.Thread(target=_end_what_hangs, args=(controls,), name="abort", daemon=True).start()
+    is_over = threading.Event()
+    threading.Thread(target=_end_what_hangs, args=(controls, is_over), name="abort", daemon=True).start()
     try:
         with MailboxReader(live.mailbox, controls):
             return _follow(_events(live, note, controls), controls, early)
@@ -57,6 +61,8 @@ def main(folder: Path, lock: int) -> int:
         traceback.print_exc()
         early.append(RunFailed(error=type(error).__name__, message=str(error), hint="This is a bug in tuner."))
         raise SystemExit(EXIT_BUG) from error
+    finally:
+        is_over.set()
 
 
 class EarlyEvents:
@@ -90,13 +96,18 @@ def _follow(events: Iterator[TrainEvent], controls: Controls, early: EarlyEvents
 
 
 def _events(live: LiveFolder, note: LaunchNote, controls: Controls) -> Iterator[TrainEvent]:
+    yield PhaseStarted(phase=Phase.PLANNING)
     if note.resume is not None:
         from tui_tuner.engine.resume import resume
 
-        return resume(Path(note.resume), controls, accept=note.accept)
+        yield from resume(Path(note.resume), controls, accept=note.accept)
+        return
+    recipe = read_recipe(live.recipe)
+    # Without torch, so that what stands against this run is said seconds before the engine could say it.
+    check_output(make_plan(recipe, probe_hardware()))
     from tui_tuner.engine.run import run
 
-    return run(read_recipe(live.recipe), controls, run_id=live.run_id)
+    yield from run(recipe, controls, run_id=live.run_id)
 
 
 def _hold(lock: int) -> None:
@@ -128,14 +139,15 @@ def _obey_signals(controls: Controls) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
 
 
-def _end_what_hangs(controls: Controls) -> None:
+def _end_what_hangs(controls: Controls, is_over: threading.Event) -> None:
     """An abort ends the run within a step; a phase without steps is interrupted, and what does not heed that ended."""
     while not controls.is_aborting:
-        time.sleep(ABORT_POLL_SECONDS)
-    time.sleep(ABORT_SECONDS)
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(HANG_SECONDS)
-    os._exit(EXIT_INTERRUPTED)
+        if is_over.wait(ABORT_POLL_SECONDS):
+            return
+    if not is_over.wait(ABORT_SECONDS):
+        os.kill(os.getpid(), signal.SIGINT)
+        if not is_over.wait(HANG_SECONDS):
+            os._exit(EXIT_INTERRUPTED)
 
 
 def _say(*lines: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tui_tuner.controls import Controls
 from tui_tuner.errors import EXIT_BUG, EXIT_TRAINING_STOPPED, TunerError
-from tui_tuner.events import RunFailed, RunState, TrainEvent
+from tui_tuner.events import Phase, RunFailed, RunState, TrainEvent
 from tui_tuner.hosting.launching import promised_run_id
 from tui_tuner.hosting.notes import ExitStatus
 from tui_tuner.hosting.run_view import Attachment, RunView
@@ -35,7 +35,11 @@ class InProcessRun:
         now = time.time()
         attachment = Attachment(attached_at=now)
         self._view = RunView(
-            run_id=self.run_id, state=RunState(), is_alive=True, launched_at=now, attachment=attachment
+            run_id=self.run_id,
+            state=RunState(phase=Phase.PLANNING),
+            is_alive=True,
+            launched_at=now,
+            attachment=attachment,
         )
         self._newest: deque[RunView] = deque([self._view], maxlen=1)
         self._thread = threading.Thread(target=self._carry_out, name=f"run {self.run_id}")

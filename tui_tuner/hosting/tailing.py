@@ -67,7 +67,7 @@ class EventTail:
                 file.seek(0, 2)
                 inode = self.path.stat().st_ino
                 if file.tell() < self._offset or inode != self._inode != 0:
-                    self.__init__(self.path)  # type: ignore[misc]
+                    self._offset, self._inode, self._lines = 0, 0, []
                     return None
                 self._inode = inode
                 file.seek(self._offset)

@@ -1,11 +1,13 @@
 """The app: its stations, its keys, the draft and the run that it watches. No screen's own logic is here."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -15,6 +17,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.environment import Environment
 from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs, GlyphSet
+from tui_tuner.screens.lifeline import keep_prints_off_the_screen, leave_on_hang_up
 from tui_tuner.screens.opening import open_station
 from tui_tuner.screens.settings import SETTINGS_NAME, Settings, load_settings, save_settings
 from tui_tuner.screens.station import Station
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from tui_tuner.screens.outlook import Outlook
     from tui_tuner.screens.run_desk import RunDesk
     from tui_tuner.screens.workbench import Workbench
+
+LOG_NAME = "in_process.log"
+"""What libraries print while a run lives in the app's process."""
 
 
 class FactsArrived(Message):
@@ -59,8 +65,10 @@ class TunerApp(App[None], inherit_bindings=False):
         Binding("shift+tab", "app.focus_previous", "Previous panel", show=False, id="focus.previous"),
     ]
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, attach_to: tuple[Path, str] | None = None) -> None:
+        """`attach_to`: the runs folder and the id of a run that is shown at once."""
         super().__init__()
+        self._attach_to = attach_to
         self.environment = environment
         self.marks: Marks = {}
         self._bench: Workbench | None = None
@@ -75,6 +83,10 @@ class TunerApp(App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         # What the draft needs takes longer to import than the first frame takes to draw.
         self.call_after_refresh(self._outlook_changed)
+        if not self.is_headless:
+            leave_on_hang_up(asyncio.get_running_loop(), self.exit)
+        if self._attach_to is not None:
+            self.call_after_refresh(self.attach, *self._attach_to)
         if self._settings_problem is not None:
             self.tell(self._settings_problem)
 
@@ -130,11 +142,12 @@ class TunerApp(App[None], inherit_bindings=False):
         self._outlook_changed()
 
     def _outlook_changed(self) -> None:
-        self._marks_changed()
+        self.marks_changed()
         if isinstance(self.screen, Station) and self.screen.has_body:
             self.screen.outlook_changed()
 
-    def _marks_changed(self) -> None:
+    def marks_changed(self) -> None:
+        """The outlook or the run is another: the rail shows it."""
         from tui_tuner.screens.marks import station_marks
 
         self.marks = station_marks(self.outlook, self._run_desk.view if self._run_desk else None)
@@ -190,7 +203,7 @@ class TunerApp(App[None], inherit_bindings=False):
     def _look_at_run(self) -> None:
         """Once a second wherever the person is; the Train station looks more often."""
         if self.run_desk.poll():
-            self._marks_changed()
+            self.marks_changed()
 
     # Settings.
 
@@ -227,9 +240,21 @@ class TunerApp(App[None], inherit_bindings=False):
         if not isinstance(self.screen, DoctorScreen):
             self.push_screen(DoctorScreen())
 
+    @work(exclusive=True, group="leave")
     async def action_leave(self) -> None:
         """Leave the app. A run in its own session goes on; one in this process is asked about first."""
-        self.exit()
+        if self._run_desk is None or not self._run_desk.is_running_here or self._run_desk.run is None:
+            self.exit()
+            return
+        from tui_tuner.screens.dialogs.confirm import Choose
+
+        stay, finish, stop = "Stay", "Leave, let it finish", "Stop and save"
+        text = "This run lives in this process. Without the screen it goes on until its end; Ctrl-C then stops it."
+        answer = await self.push_screen_wait(Choose("Leave while it trains?", text, (stay, finish, stop)))
+        if answer == stop:
+            self._run_desk.run.controls.stop()
+        if answer != stay:
+            self.exit()
 
     def go_to(self, station: StationName) -> None:
         if self.current_mode != station:
@@ -255,8 +280,10 @@ class TunerApp(App[None], inherit_bindings=False):
         self.notify(visible(f"{error.message} {error.hint}".strip()), severity="error", markup=False)
 
 
-def open_app(environment: Environment) -> int:
-    """Run the app in this terminal until it is left; returns the exit code."""
-    app = TunerApp(environment)
+def open_app(environment: Environment, attach_to: tuple[Path, str] | None = None) -> int:
+    """Run the app in this terminal until it is left; returns the exit code. A run in this process may outlive it."""
+    if environment.is_in_process:
+        keep_prints_off_the_screen(environment.state_folder / LOG_NAME)
+    app = TunerApp(environment, attach_to)
     app.run()
     return app.return_code or 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError
+from tui_tuner.hardware import Hardware
 from tui_tuner.recipe import Recipe
 from tui_tuner.screens.draft import UNCHOSEN, Draft
 from tui_tuner.screens.environment import Environment
@@ -47,6 +48,11 @@ class FactsDesk:
         subject = ("data", subject, recipe.data.sources[0].path)
         data, is_reading_data = self._answer(subject, _data_key(recipe), lambda: self._read_data(recipe, model))
         return replace(facts, data=data), is_reading_model, is_reading_data
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine, as it was when it was looked at last."""
+        return self._hardware
 
     def look_again(self) -> None:
         """Forget what was read: files may have changed."""

@@ -21,12 +21,16 @@ def station_marks(outlook: Outlook, run: RunView | None = None) -> Marks:
 
 def start_obstacle(outlook: Outlook) -> tuple[StationName, str] | None:
     """What keeps a run from starting, and the station where it is mended; None where nothing does."""
+    if outlook.is_reading_model:
+        return "model", "Wait: the model is being read."
     if outlook.facts.model is None:
-        return "model", "Wait: the model is being read." if outlook.is_reading_model else "Choose a model first."
+        return "model", "Choose a model first."
     if outlook.base is None:
         return "model", "The model cannot be used yet."
+    if outlook.is_reading_data:
+        return "data", "Wait: the data are being read."
     if outlook.facts.data is None:
-        return "data", "Wait: the data are being read." if outlook.is_reading_data else "Choose data first."
+        return "data", "Choose data first."
     if outlook.facts.data.facts is None:
         return "data", "The data cannot be used yet."
     if outlook.plan is None or outlook.problems:

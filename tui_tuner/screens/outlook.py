@@ -68,22 +68,8 @@ class Outlook:
     @property
     def can_start(self) -> bool:
         """Whether everything is chosen, read and planned; the labels are checked beside this."""
-        return self.stands_against == ""
-
-    @property
-    def stands_against(self) -> str:
-        """Why a run cannot start yet, and where to mend it; empty where it can."""
-        if not self.draft.get("model", "source"):
-            return "No model is chosen yet: 2 goes there."
-        if not self.draft.get("data", "sources"):
-            return "No data are chosen yet: 4 goes there."
-        if self.problems:
-            return f"{self.problems[0].path} {self.problems[0].message}"
-        if self.failure is not None:
-            return f"{self.failure.message} {self.failure.hint}".strip()
-        if self.is_reading_model or self.is_reading_data:
-            return "The model and the data are still being read."
-        return "" if self.plan is not None and not self.is_data_assumed else "There is no plan yet."
+        is_settled = self.plan is not None and not self.is_data_assumed and self.draft.recipe is not None
+        return is_settled and not (self.is_reading_model or self.is_reading_data)
 
     def problem_at(self, path: str) -> str:
         """What is wrong with a field, by its dotted path; empty where nothing is."""

@@ -1,9 +1,11 @@
 """The run that the app shows: started here, or attached to. The app polls it; nothing here draws."""
 
+import os
 from pathlib import Path
 
 from tui_tuner.hosting.known_folders import remember_folder
 from tui_tuner.hosting.run_view import RunView, WatchedRun
+from tui_tuner.journal.lock import lock_owner
 from tui_tuner.recipe import Recipe
 from tui_tuner.screens.environment import Environment
 
@@ -69,6 +71,16 @@ class RunDesk:
             return False
         self.view = view
         return True
+
+    @property
+    def process_id(self) -> int:
+        """Of the process that carries the run out; 0 where it is not known."""
+        if self.run is None or self.folder is None:
+            return 0
+        if self._environment.is_in_process:
+            return os.getpid()
+        owner = lock_owner(self.folder / self.run.run_id).split(" ")[0]
+        return int(owner) if owner.isdigit() else 0
 
     @property
     def is_running_here(self) -> bool:

@@ -1,17 +1,281 @@
-"""The Train station."""
+"""The Train station: a run, living or over, and all that can be asked of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui_tuner.controls import RunControls
+from tui_tuner.errors import TunerError
+from tui_tuner.hardware import GpuMeters, process_memory, read_gpu_meters
+from tui_tuner.hosting.run_view import RunView
+from tui_tuner.safe_text import one_line
+from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
+from tui_tuner.screens.train.journal_lines import JournalLine, journal_lines
+from tui_tuner.screens.train.meters import Gauges
+from tui_tuner.screens.train.panels import GaugePanel, LossChart, SamplePanel
+from tui_tuner.screens.train.reading import read_curves
+from tui_tuner.screens.train.status import attached_words, status_line, title_of
+from tui_tuner.screens.widgets.line_list import LineList
+
+CATCH_UP_SECONDS = 0.03
+METER_SECONDS = 1.0
+MAX_RATE, MIN_RATE = 8.0, 0.125
+NOTHING = "No run is open.\n\n1  lists your runs; enter opens one\n5  starts the recipe that you made"
+
+
+class MachineRead(Message):
+    """The meters of the machine were read."""
+
+    def __init__(self, gpu: GpuMeters | None, process_bytes: int | None) -> None:
+        self.gpu = gpu
+        self.process_bytes = process_bytes
+        super().__init__()
 
 
 class TrainScreen(Station):
+    """Chart, gauges, journal and answers of `tuner.run_desk`'s run."""
+
     STATION: ClassVar[StationName | None] = "train"
+    CSS_PATH = "train.tcss"
+    HELP = """\
+A run as it happens. It lives in a process of its own: closing this window, losing the connection or leaving the app
+does not end it; `tuner attach` shows it again, from any login."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "Pause", id="train.pause"),
+        Binding("s", "wish('save_now', 'saving after this step')", "Save now", id="train.save"),
+        Binding("e", "wish('evaluate_now', 'evaluating after this step')", "Evaluate", id="train.evaluate"),
+        Binding("a", "wish('sample_now', 'answering after this step')", "Answer", id="train.sample"),
+        Binding("x", "stop", "Stop", id="train.stop"),
+        Binding("plus,equals_sign", "rate(2.0)", "Rate x2", id="train.faster"),
+        Binding("minus", "rate(0.5)", "Rate ½", id="train.slower"),
+        Binding("d", "detach", "Detach", id="train.detach"),
+        Binding("r", "resume", "Resume", id="train.resume"),
+        Binding("z", "zoom", "Zoom", id="train.zoom"),
+        Binding("escape", "unzoom", "Whole screen", show=False, id="train.unzoom"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer: Timer | None = None
+        self._meter_timer: Timer | None = None
+        self._machine = MachineRead(None, None)
+        self._lines: list[JournalLine] = []
+        self._rate = 1.0
+        self._told_dead = ""
+        self._inks: Inks | None = None
 
     def compose_body(self) -> Iterator[Widget]:
-        yield Static("Train", classes="panel")
+        glyphs = self._current_glyphs
+        yield Static(Content(NOTHING), classes="panel train-nothing")
+        with Vertical(classes="column train-left"):
+            yield LossChart(glyphs)
+            yield Static(classes="train-reading")
+            with Vertical(classes="panel train-journal") as panel:
+                panel.border_title = Content("Journal")
+                yield LineList(self._journal_line, name="journal")
+            yield SamplePanel(glyphs)
+        with Vertical(classes="column train-right"):
+            yield GaugePanel(glyphs)
+
+    def wake(self) -> None:
+        self._inks = inks_of(self.app.theme_variables)
+        self._timer = self._timer or self.set_interval(self.tuner.environment.frame_seconds, self._look)
+        self._meter_timer = self._meter_timer or self.set_interval(METER_SECONDS, self._read_machine)
+        for timer in (self._timer, self._meter_timer):
+            timer.resume()
+        self._look(is_forced=True)
+        self._read_machine()
+        self.query_one(LossChart).focus()
+
+    def rest(self) -> None:
+        for timer in (self._timer, self._meter_timer):
+            if timer is not None:
+                timer.pause()
+
+    # Looking.
+
+    @property
+    def view(self) -> RunView | None:
+        return self.tuner.run_desk.view
+
+    def _look(self, *, is_forced: bool = False) -> None:
+        has_news = self.tuner.run_desk.poll()
+        has_run = self.tuner.run_desk.run is not None
+        self.set_class(not has_run, "-nothing")
+        view = self.view
+        if view is None:
+            self.show_readout(Content("starting…" if has_run else "no run is open"))
+            return
+        if not view.is_caught_up:
+            self.set_timer(CATCH_UP_SECONDS, self._look)
+        if has_news or is_forced:
+            self._show(view)
+
+    def _show(self, view: RunView) -> None:
+        state = view.state
+        self.query_one(LossChart).show_state(state)
+        self.query_one(SamplePanel).show_state(state)
+        self._show_gauges(view)
+        reading = read_curves(state)
+        text = f"{reading.text} {reading.action}".strip()
+        line = self.query_one(".train-reading", Static)
+        line.update(shown_line(text))
+        line.set_classes(f"train-reading -{reading.mood}")
+        self._lines = journal_lines(state)
+        self.query_one(LineList).redraw(len(self._lines))
+        self.show_readout(status_line(view, self.glyphs, is_in_process=self.tuner.environment.is_in_process))
+        self.tuner.marks_changed()
+        self.refresh_bindings()
+        if view.is_lost and self._told_dead != view.run_id:
+            self._told_dead = view.run_id
+            self._tell_death(view)
+
+    def _show_gauges(self, view: RunView) -> None:
+        gauges = Gauges(state=view.state, gpu=self._machine.gpu, process_bytes=self._machine.process_bytes)
+        gpus = self.tuner.bench.desk.hardware.gpus if self.tuner.has_bench else ()
+        title = gpus[0].name.removeprefix("NVIDIA ") if gpus else "Machine"
+        self.query_one(GaugePanel).show_gauges(gauges, title)
+
+    def _tell_death(self, view: RunView) -> None:
+        from tui_tuner.screens.dialogs.problem import ProblemDialog
+
+        how = view.exit.text if view.exit else "its process is gone"
+        resumes = "r goes on from the newest checkpoint." if view.state.checkpoints else "r begins again."
+        self.app.push_screen(
+            ProblemDialog(f"{title_of(view)} died at step {view.state.step:,}", how, resumes, "\n".join(view.log_tail))
+        )
+
+    @work(thread=True, exclusive=True, group="machine", exit_on_error=False)
+    def _read_machine(self) -> None:
+        view = self.view
+        process = 0
+        if view is not None and view.is_alive:
+            process = self.tuner.run_desk.process_id
+        self.post_message(MachineRead(read_gpu_meters(), process_memory(process) if process else None))
+
+    @on(MachineRead)
+    def machine_read(self, message: MachineRead) -> None:
+        self._machine = message
+        if self.view is not None and self.view.is_alive:
+            self._show_gauges(self.view)
+
+    def _journal_line(self, index: int, width: int) -> Text:
+        line = self._lines[index]
+        inks = self._inks or inks_of(self.app.theme_variables)
+        tones = {
+            "plain": inks.plain,
+            "good": inks.success,
+            "warn": inks.warning,
+            "bad": inks.error,
+            "quiet": inks.muted,
+        }
+        sign = {"warn": self.glyphs.attention, "bad": self.glyphs.failed, "good": self.glyphs.done}.get(line.tone, " ")
+        return Text.assemble(
+            (f"{line.clock} ", inks.muted),
+            (f"{sign} ", tones[line.tone]),
+            (f"{line.head:<12} ", inks.muted),
+            (one_line(line.text, width), tones[line.tone]),
+            no_wrap=True,
+        )
+
+    # Asking.
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        view = self.view if self.is_mounted else None
+        if action in ("pause", "wish", "stop", "rate"):
+            return True if view is not None and view.is_alive else None
+        if action == "resume":
+            can = view is not None and not view.is_alive and view.is_caught_up and not self._is_complete(view)
+            return True if can else None
+        return True
+
+    @staticmethod
+    def _is_complete(view: RunView) -> bool:
+        finished = view.state.finished
+        return finished is not None and finished.outcome == "completed"
+
+    def _ask(self, wish: Callable[[RunControls], None], words: str) -> None:
+        run = self.tuner.run_desk.run
+        if run is None:
+            return
+        try:
+            wish(run.controls)
+        except TunerError as error:
+            self.tuner.tell(error)
+            return
+        self.notify(words, timeout=3, markup=False)
+
+    def action_wish(self, name: str, words: str) -> None:
+        self._ask(lambda controls: getattr(controls, name)(), words)
+
+    def action_pause(self) -> None:
+        is_paused = self.view is not None and self.view.state.paused
+        if is_paused:
+            self._ask(lambda controls: controls.resume(), "going on")
+        else:
+            self._ask(lambda controls: controls.pause(), "pausing after this step; its memory stays held")
+
+    def action_rate(self, factor: float) -> None:
+        self._rate = min(MAX_RATE, max(MIN_RATE, self._rate * factor))
+        rate = self._rate
+        self._ask(lambda controls: controls.set_learning_rate(rate), f"learning rate x {rate:g} of the schedule")
+
+    @work(exclusive=True, group="stop")
+    async def action_stop(self) -> None:
+        from tui_tuner.screens.dialogs.confirm import Choose
+
+        keep, save, abort = "Keep training", "Stop and save", "Abort"
+        text = (
+            "Stop and save ends after this step, with checkpoint, adapter and proof; it can be resumed.\n"
+            "Abort ends at once: what came after the last checkpoint is lost."
+        )
+        answer = await self.app.push_screen_wait(Choose("Stop the run?", text, (keep, save, abort)))
+        if answer == save:
+            self._ask(lambda controls: controls.stop(), "stopping after this step, and saving")
+        elif answer == abort:
+            self._ask(lambda controls: controls.abort(), "aborting")
+
+    def action_detach(self) -> None:
+        """Let go of the run: it goes on, and the list of runs has it."""
+        view = self.view
+        if view is not None and view.is_alive and self.tuner.environment.is_in_process:
+            self.notify("This run lives in this window; it goes on while the app is open.", markup=False)
+        else:
+            self.tuner.run_desk.let_go()
+        self.tuner.go_to("runs")
+
+    def action_resume(self) -> None:
+        folder, run = self.tuner.run_desk.folder, self.tuner.run_desk.run
+        if folder is not None and run is not None:
+            self.tuner.resume_run(Path(folder) / run.run_id)
+
+    def action_zoom(self) -> None:
+        if self.focused is not None:
+            panel = next((one for one in self.focused.ancestors_with_self if one.has_class("panel")), None)
+            if isinstance(panel, Widget):
+                self.maximize(panel) if self.maximized is None else self.minimize()
+
+    def action_unzoom(self) -> None:
+        self.minimize()
+
+    def _current_glyphs(self) -> Glyphs:
+        return self.tuner.glyphs
+
+    def attached(self) -> None:
+        """Say once how long the run was alone."""
+        if self.view is not None:
+            self.notify(attached_words(self.view), timeout=4, markup=False)

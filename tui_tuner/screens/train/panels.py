@@ -1,0 +1,153 @@
+"""The panels of the Train station. Each draws the value that it is given, for the cells that it has."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.console import Group
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.widget import Widget
+
+from tui_tuner.events import RunState
+from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.train.meters import Gauges, gauge_lines
+from tui_tuner.screens.train.samples import sample_lines
+from tui_tuner.screens.train.smoothing import STRENGTHS, smoothed
+from tui_tuner.screens.widgets.plot import Axes, Series, plot
+from tui_tuner.units import loss
+
+Draw = Callable[[Size, Glyphs, Inks], list[Text]]
+
+
+class Drawn(Widget):
+    """A panel whose content is drawn to its size, anew whenever `show` gives it something to draw."""
+
+    def __init__(self, title: str, glyphs: Callable[[], Glyphs], classes: str, *, has_focus: bool = False) -> None:
+        super().__init__(classes=f"panel {classes}")
+        self.border_title = Text(title)
+        self.can_focus = has_focus
+        self._glyphs = glyphs
+        self._draw: Draw | None = None
+
+    def show(self, draw: Draw) -> None:
+        self._draw = draw
+        self.refresh()
+
+    def render(self) -> Group:
+        if self._draw is None or not self.size.width:
+            return Group()
+        return Group(*self._draw(self.size, self._glyphs(), inks_of(self.app.theme_variables)))
+
+
+class LossChart(Drawn):
+    """Training loss, raw and smoothed, and held-out loss."""
+
+    HELP = """\
+**Loss** is the mean negative log-likelihood of a trained token, in nats: 0.69 is a coin toss between two tokens.
+
+Dim: each step. Bright: the same, smoothed. The other colour: held-out rows, which the model does not learn from; it is
+the one that counts. Signs on the axis: `s` saved, `<` learning rate changed, `p` paused, `r` resumed."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "log", "Log axis", show=False, id="train.log"),
+        Binding("left_square_bracket", "smooth(-1)", "Less smooth", show=False, id="train.rough"),
+        Binding("right_square_bracket", "smooth(1)", "Smoother", show=False, id="train.smooth"),
+    ]
+
+    def __init__(self, glyphs: Callable[[], Glyphs]) -> None:
+        super().__init__("Loss", glyphs, "loss-chart", has_focus=True)
+        self._is_log = False
+        self._strength = 3
+        self._state = RunState()
+
+    def show_state(self, state: RunState) -> None:
+        self._state = state
+        last, evals = state.last_step, state.evals
+        head = f"Loss {loss(last.loss)}" if last else "Loss"
+        best = " best" if evals and state.best_eval is evals[-1] else ""
+        self.border_title = Text(f"{head} · eval {loss(evals[-1].loss)}{best}" if evals else head)
+        kind = "log" if self._is_log else "linear"
+        self.border_subtitle = Text(f"smooth {STRENGTHS[self._strength]:g} · {kind}")
+        self.show(self._lines)
+
+    def action_log(self) -> None:
+        self._is_log = not self._is_log
+        self.show_state(self._state)
+
+    def action_smooth(self, step: int) -> None:
+        self._strength = max(0, min(len(STRENGTHS) - 1, self._strength + step))
+        self.show_state(self._state)
+
+    def _lines(self, size: Size, glyphs: Glyphs, inks: Inks) -> list[Text]:
+        state = self._state
+        if not state.losses.points and not state.evals:
+            return [Text(waiting_words(state), style=inks.muted)]
+        strength = STRENGTHS[self._strength]
+        series = [Series(points=state.losses.points, style=str(inks.frame if strength else inks.train), sign=".")]
+        if strength:
+            series.append(Series(points=smoothed(state.losses.points, strength), style=str(inks.train), sign="*"))
+        series.append(Series(points=[(one.step, one.loss) for one in state.evals], style=str(inks.you), sign="o"))
+        axes = Axes(x_max=state.total_steps, is_log=self._is_log, axis_style=str(inks.muted), marks=chart_marks(state))
+        return plot(series, size.width, size.height, glyphs, axes)
+
+
+class GaugePanel(Drawn):
+    """Speed, memory, GPU, gradient, learning rate."""
+
+    HELP = """\
+**tok/s** counts every token that went through the model, by the last 20 steps. **of plan** compares with the estimate.
+
+**VRAM peak** is the most that the run held so far; the colours split it as the plan expects.
+
+**grad norm** is the length of the gradient before clipping: 0.1 to 10 is usual, above 100 is unstable, 0 is broken."""
+
+    def __init__(self, glyphs: Callable[[], Glyphs]) -> None:
+        super().__init__("Machine", glyphs, "gauges", has_focus=True)
+
+    def show_gauges(self, gauges: Gauges, title: str) -> None:
+        self.border_title = Text(title)
+        self.show(lambda size, glyphs, inks: gauge_lines(gauges, size.width, size.height, glyphs, inks))
+
+
+class SamplePanel(Drawn):
+    """One prompt's answers, from the base's to the latest."""
+
+    HELP = """\
+The same prompts, answered again at each look. The first line is the base model's answer; the sign tells whether the
+model ended its turn by itself. `n` shows the next prompt."""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "Next prompt", id="train.prompt")]
+
+    def __init__(self, glyphs: Callable[[], Glyphs]) -> None:
+        super().__init__("Same prompt, as it learns", glyphs, "samples", has_focus=True)
+        self._state = RunState()
+        self._index = 0
+
+    def show_state(self, state: RunState) -> None:
+        self._state = state
+        self.show(
+            lambda size, glyphs, inks: sample_lines(self._state, self._index, size.width, size.height, glyphs, inks)
+        )
+
+    def action_next(self) -> None:
+        self._index += 1
+        self.show_state(self._state)
+
+
+def chart_marks(state: RunState) -> tuple[tuple[float, str], ...]:
+    """What a person did, and what was saved, as signs on the x axis."""
+    signs = {"learning_rate": "<", "pause": "p"}
+    marks = [(float(one.step), "s") for one in state.checkpoints if one.is_best]
+    marks += [(float(one.step), signs[one.action]) for one in state.controls if one.action in signs]
+    marks += [(float(one.step), "r") for one in state.resumed]
+    return tuple(marks)
+
+
+def waiting_words(state: RunState) -> str:
+    """What the run does before its first step."""
+    phase = state.phase.value if state.phase else "starting"
+    if state.progress is None:
+        return f"{phase}…"
+    total = state.progress.total
+    share = f" {100 * state.progress.done // max(1, total)} %" if total else f" {state.progress.done:,}"
+    return f"{phase}…{share}"
