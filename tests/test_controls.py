@@ -5,10 +5,11 @@ import signal
 import threading
 import time
 from types import FrameType
+from typing import get_args
 
 import pytest
 
-from tui_tuner.controls import ControlRequest, Controls
+from tui_tuner.controls import ControlAction, ControlRequest, Controls
 
 
 def actions(controls: Controls) -> list[str]:
@@ -48,6 +49,15 @@ def test_abort_stops_as_well() -> None:
     controls.abort()
     assert controls.is_aborting
     assert controls.is_stopping
+    assert actions(controls) == ["abort"]
+
+
+@pytest.mark.parametrize("action", get_args(ControlAction))
+def test_a_wish_that_comes_as_a_value_is_passed_on(action: ControlAction) -> None:
+    controls = Controls()
+    request = ControlRequest(action, 0.5 if action == "learning_rate" else None)
+    controls.ask(request)
+    assert controls.poll() == (request,)
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])

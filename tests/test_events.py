@@ -13,6 +13,7 @@ from tui_tuner.events import (
     Outcome,
     Phase,
     RunFailed,
+    RunResumed,
     RunState,
     TrainEvent,
     event_from_json,
@@ -90,6 +91,12 @@ def test_folding_leaves_the_state_before_as_it_was() -> None:
     assert before.losses.points == points
 
 
+def test_folding_many_events_at_once_is_folding_one_after_the_other() -> None:
+    events = (*EVENTS[:20], *(step_finished(step) for step in range(3000)), *EVENTS[20:])
+    assert RunState().after_all(events) == fold(*events)
+    assert RunState().after_all(events[:2000]).after_all(events[2000:]) == fold(*events)
+
+
 def test_a_curve_stays_small_and_keeps_its_ends() -> None:
     curve = Curve()
     for step in range(10_000):
@@ -98,3 +105,44 @@ def test_a_curve_stays_small_and_keeps_its_ends() -> None:
     assert curve.points[0] == (0, 0.0)
     assert curve.points[-1][0] > 10_000 - 2 * curve.stride
     assert all(math.isclose(step, value) for step, value in curve.points)
+
+
+RESUMED = RunResumed(folder="runs/moved", step=20, checkpoint="runs/moved/checkpoints/step-20", superseded_from=1)
+
+
+def test_a_resumed_run_stands_where_its_checkpoint_was_saved() -> None:
+    place = next(number for number, event in enumerate(EVENTS) if event.kind == "checkpoint" and event.step == 20)
+    saved, resumed = fold(*EVENTS[: place + 1]), fold(*EVENTS, RESUMED)
+    assert (resumed.losses, resumed.tokens, resumed.last_step) == (saved.losses, saved.tokens, saved.last_step)
+    assert (resumed.evals, resumed.samples, resumed.checkpoints) == (saved.evals, saved.samples, saved.checkpoints)
+    assert (resumed.finished, resumed.proof, resumed.folder, resumed.resumed) == (None, None, "runs/moved", (RESUMED,))
+
+
+def test_steps_that_are_taken_again_count_once() -> None:
+    place = next(number for number, event in enumerate(EVENTS) if event.kind == "checkpoint" and event.step == 20)
+    again = fold(*EVENTS, RESUMED, *EVENTS[place + 1 :])
+    once = fold(*EVENTS)
+    assert (again.losses, again.tokens, again.evals) == (once.losses, once.tokens, once.evals)
+    assert (again.finished, again.best_eval) == (once.finished, once.best_eval)
+
+
+def test_a_run_may_be_resumed_from_an_older_checkpoint_than_the_last() -> None:
+    older = RESUMED.model_copy(update={"step": 10, "checkpoint": "step-10"})
+    plan = llama_plan(steps=30)
+    recipe = plan.recipe.model_copy(
+        update={"training": plan.recipe.training.model_copy(update={"keep_checkpoints": 3})}
+    )
+    events = scripted_events(steps=30, plan=plan.model_copy(update={"recipe": recipe}))
+    assert fold(*events, RESUMED, older).step == 10
+
+
+def test_a_run_without_a_checkpoint_begins_again() -> None:
+    again = fold(*EVENTS[:20], RunResumed(folder="runs/one", step=0))
+    assert (again.step, again.evals, again.run_id) == (0, (), fold(*EVENTS).run_id)
+    assert again.plan is not None
+
+
+def test_states_of_checkpoints_that_are_gone_are_forgotten() -> None:
+    state = fold(*EVENTS)
+    assert [one.step for one in state.savepoints] == [20, 30]
+    assert not any(one.savepoints for one in state.savepoints)

@@ -20,9 +20,13 @@ PARTS = (
     "journal",
     "starter",
     "planning.run_plan",
+    "hosting.launching",
+    "hosting.watching",
+    "hosting.in_process",
 )
 COMMANDS = (
     ["--help"], ["plan", "--help"], ["train", "--help"], ["chat", "--help"], ["schema"], ["runs"], ["show", "nothing"],
+    ["attach"], ["stop", "nothing"], ["logs", "nothing"], ["train", "nothing.toml", "--detach"],
     ["doctor"], ["models"], ["plan", "nothing.toml"], ["train", "nothing.toml"],
     ["labels", "--help"],
     ["labels", "--model", "tui_tuner/starter/model", "--data", "tui_tuner/starter/held_out.jsonl"],

@@ -6,9 +6,9 @@ It knows no torch and no signals; turning Ctrl-C into `stop()` is the command li
 import math
 import queue
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, assert_never
 
-ControlAction = Literal["pause", "resume", "stop", "save", "evaluate", "sample", "learning_rate"]
+ControlAction = Literal["pause", "resume", "stop", "save", "evaluate", "sample", "learning_rate", "abort"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,29 @@ class ControlRequest:
     action: ControlAction
     value: float | None = None
     """For "learning_rate": the factor that the schedule is multiplied by from now on."""
+
+
+class RunControls(Protocol):
+    """What screens and commands ask of a run, wherever it is carried out."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def save_now(self) -> None: ...
+
+    def evaluate_now(self) -> None: ...
+
+    def sample_now(self) -> None: ...
+
+    def set_learning_rate(self, factor: float) -> None:
+        """Multiply the schedule by `factor` from now on; raises ValueError where it is not a number above 0."""
+
+    def stop(self) -> None:
+        """Finish the step, save, end."""
+
+    def abort(self) -> None:
+        """End without saving."""
 
 
 class Controls:
@@ -64,8 +87,34 @@ class Controls:
 
     def abort(self) -> None:
         """End without saving. What was saved before stays valid."""
-        self._is_aborting = True
-        self.stop()
+        self._is_aborting = self._is_stopping = True
+        self._requests.put(ControlRequest("abort"))
+
+    def ask(self, request: ControlRequest) -> None:
+        """Pass on a wish that came as a value.
+
+        Raises:
+            ValueError: it is a learning rate without a factor, or with a bad one.
+        """
+        match request.action:
+            case "pause":
+                self.pause()
+            case "resume":
+                self.resume()
+            case "save":
+                self.save_now()
+            case "evaluate":
+                self.evaluate_now()
+            case "sample":
+                self.sample_now()
+            case "learning_rate":
+                self.set_learning_rate(math.nan if request.value is None else request.value)
+            case "stop":
+                self.stop()
+            case "abort":
+                self.abort()
+            case _:
+                assert_never(request.action)
 
     @property
     def is_stopping(self) -> bool:

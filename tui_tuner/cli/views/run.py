@@ -49,6 +49,11 @@ def _head(summary: RunSummary, state: RunState) -> RenderableType:
         speed = units.speed(state.tokens_per_second) if state.tokens_per_second else ""
         memory = f"peak {units.memory(state.last_step.memory)}" if state.last_step.memory else ""
         rows.append(("trained", joined(f"{units.count(state.step)}{total} steps", speed, memory)))
+    if state.resumed:
+        last = state.resumed[-1]
+        times = "once" if len(state.resumed) == 1 else f"{len(state.resumed)} times"
+        accepted = f"{len(last.accepted)} changes accepted" if last.accepted else ""
+        rows.append(("resumed", joined(f"{times}, last from step {units.count(last.step)}", accepted)))
     headline = Text.assemble(outside(summary.id, "strong"), "  ", mark(summary.state), f" {summary.state}")
     return block("Run", headline, facts(rows))
 
