@@ -1,6 +1,7 @@
 """A tokenizer for a template without its model: bytes, and every marker of the template as one token of its own."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
@@ -11,7 +12,8 @@ BAR = "\uff5c"
 """DeepSeek's bar, which looks like the one of ASCII."""
 MARKERS = re.compile(
     rf"<[|{BAR}][^<>|{BAR}\s]{{1,40}}[|{BAR}]>|<\|[a-z_]+>|<[a-z_]+\|>|<sop>|\[gMASK\]"
-    r"|</?(?:think|tool_call|start_of_turn|end_of_turn|s|arg_key|arg_value|seed:[a-z_]+|SPECIAL_\d+|bos|eos)>"
+    r"|</?(?:think|tool_call|start_of_turn|end_of_turn|end_of_utterance|s|sep|bos|eos|arg_key|arg_value)>"
+    r"|</?(?:seed:[a-z_]+|SPECIAL_\d+)>"
     r"|\[/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|SYSTEM_PROMPT|THINK|ARGS|CALL_ID)\]"
 )
 PLAIN = re.compile(r"</?(?:think|tool_call|arg_key|arg_value)>")
@@ -21,6 +23,7 @@ STOPS = (
     f"<{BAR}end\u2581of\u2581sentence{BAR}>", "<|return|>", "<|call|>", "<|endofturn|>", "<|user|>",
     "<|observation|>", "<|endoftext|>",
     "<|end_of_text|>", "<|message_sep|>", "<seed:eos>", "<|assistant_end|>", "<SPECIAL_12>", "<|eot|>",
+    "<sep>", "<end_of_utterance>",
 )  # fmt: skip
 """What the generation configs of the families name."""
 
@@ -42,8 +45,13 @@ def stand_in_tokenizer(template: str) -> TextTokenizer:
         special_tokens={marker: numbers[marker] for marker in control},
         added_tokens=numbers,
         adds_bos=False,
-        stop_ids=tuple(numbers[stop] for stop in STOPS if stop in numbers),
+        stop_ids=tuple(numbers[stop] for stop in STOPS if stop in numbers and not _goes_on_behind(stop, numbers)),
         chat_template=template,
         vocab_size=backend.get_vocab_size(),
         fingerprint="",
     )
+
+
+def _goes_on_behind(stop: str, numbers: Mapping[str, int]) -> bool:
+    """gpt-oss ends each of its messages in a token that ends the whole turn in other families."""
+    return stop == "<|end|>" and "<|return|>" in numbers

@@ -1,7 +1,7 @@
 """Small real things that the data tests share: tokenizers, templates, rows, recipes. Nothing here asserts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,12 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from tui_tuner.data.chat import ChatTemplate, compile_template
 from tui_tuner.data.data_survey import survey_data
+from tui_tuner.data.labels import LabelledExample, TrainOn, label_rows
 from tui_tuner.data.rendering.pool import RenderPool
-from tui_tuner.data.rows import Conversation, Message, RowRef, SourceRow
+from tui_tuner.data.rendering.rows import RowRenderer
+from tui_tuner.data.rows import BadRow, Conversation, Message, RowRef, Sample, SourceRow
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
+from tui_tuner.data.turn_endings import turn_endings
 from tui_tuner.plan import DataFacts
 from tui_tuner.recipe import DataSection, DataSource, ModelSection, ObjectiveSection, Recipe
 
@@ -112,3 +115,13 @@ def survey(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -
     """`survey_data` with renderers of its own."""
     with RenderPool() as renderers:
         return survey_data(recipe, tokenizer_folder, context_length, renderers)
+
+
+def label_samples(
+    samples: Iterable[Sample], template: ChatTemplate, tokenizer: TextTokenizer, train_on: TrainOn
+) -> Iterator[LabelledExample | BadRow]:
+    """Label rows in their order with a trusted template, which is rendered in this very process."""
+    renderer = RowRenderer(template, turn_endings(tokenizer))
+    for sample in samples:
+        for labelled in label_rows([renderer.render(sample)], tokenizer, train_on):
+            yield labelled if isinstance(labelled, BadRow) else labelled.example

@@ -17,7 +17,7 @@ from tui_tuner.data.certificate import (
 )
 from tui_tuner.data.labels import LabelledExample
 from tui_tuner.data.tokenizer import TextTokenizer
-from tui_tuner.errors import DataError
+from tui_tuner.errors import DataError, LabelError
 
 ROWS = (example_of([1, 2, 3]), example_of([4, 5], 1))
 
@@ -63,8 +63,9 @@ def test_a_difference_is_refused_with_what_changed(tokenizer: TextTokenizer, tmp
     path = tmp_path / "certificate.json"
     path.write_text(certificate(tokenizer).model_dump_json())
     refuse_differences(read_certificate(path), certificate(tokenizer))
-    with pytest.raises(DataError, match=r"data\.max_length changed from 64 to 32"):
+    with pytest.raises(LabelError, match=r"data\.max_length changed from 64 to 32") as refused:
         refuse_differences(read_certificate(path), certificate(tokenizer, length=32))
+    assert refused.value.exit_code == 3
 
 
 def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from tests.data.material import SHARED, shared, tiny_template
 from tui_tuner.data.chat import ChatTemplate, compile_template
+from tui_tuner.data.rendering.message_forms import MessageForms, in_form
 from tui_tuner.data.rows import Message
 from tui_tuner.errors import DataError
 
@@ -49,8 +50,14 @@ def _ours(
     return rendered.text, [list(span) for span in rendered.generated]
 
 
-def _theirs(text: str, messages: tuple[Message, ...], tools: list[dict[str, object]] | None, prompt: bool) -> object:
-    fields = [message.as_fields() for message in messages]
+def _theirs(
+    text: str,
+    forms: MessageForms,
+    messages: tuple[Message, ...],
+    tools: list[dict[str, object]] | None,
+    prompt: bool,
+) -> object:
+    fields = [in_form(message.as_fields(), forms) for message in messages]
     try:
         texts, spans = render_jinja_template(
             [fields], tools, None, text, return_assistant_tokens_mask=True, add_generation_prompt=prompt, **TOKENS
@@ -66,10 +73,10 @@ def test_text_and_generated_spans_equal_those_of_transformers(name: str) -> None
     template = compile_template(text, TOKENS)
     for kind, messages in CONVERSATIONS.items():
         tools = [TOOL] if kind == "tools" else None
-        if kind == "tools" and template.takes_text_arguments:
-            continue
         for prompt in (False, True) if kind == "plain" else (False,):
-            assert _ours(template, messages, tools, prompt) == _theirs(text, messages, tools, prompt), kind
+            assert _ours(template, messages, tools, prompt) == _theirs(text, template.forms, messages, tools, prompt), (
+                kind
+            )
 
 
 def test_a_template_that_raises_says_so_in_its_own_words() -> None:

@@ -199,6 +199,18 @@ def test_a_survey_estimates_what_labelling_finds(model: Path) -> None:
     assert not guess.is_exact
 
 
+@pytest.mark.parametrize("over_length", ["keep_turns", "drop", "cut"])
+def test_a_survey_estimates_what_the_length_takes(tmp_path: Path, model: Path, over_length: str) -> None:
+    turns = [{"role": role, "content": "x" * 20} for role in ("user", "assistant")]
+    rows = [{"messages": turns * count} for count in (1, 1, 3)] + [
+        {"messages": [turns[0], {**turns[1], "content": "y" * 90}]}
+    ]
+    recipe = recipe_of(write_lines(tmp_path / "a.jsonl", rows * 20), max_length=100, over_length=over_length)
+    guess, exact = survey(recipe, model, 4096), label_data(recipe, model, 4096, ignore).facts
+    assert (guess.num_cut, guess.num_dropped) == (exact.num_cut, exact.num_dropped)
+    assert (guess.num_rows, guess.num_evaluation_rows) == (exact.num_rows, exact.num_evaluation_rows)
+
+
 def test_a_survey_without_a_tokenizer_counts_rows(tmp_path: Path) -> None:
     facts = survey(recipe_of(write_questions(tmp_path / "a.jsonl", 40)), None, 512)
     assert (facts.num_rows, facts.num_evaluation_rows, facts.num_tokens, facts.max_length) == (38, 2, None, 512)

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.data.material import CHATML, INSTRUCT, REF, THINKING, shared, tiny_template, tiny_tokenizer, turns
+from tests.data.material import (
+    CHATML,
+    INSTRUCT,
+    REF,
+    THINKING,
+    label_samples,
+    shared,
+    tiny_template,
+    tiny_tokenizer,
+    turns,
+)
 from tui_tuner.data.chat import compile_template
-from tui_tuner.data.labels import NOT_TRAINED, LabelledExample, TrainOn, label_samples
+from tui_tuner.data.labels import NOT_TRAINED, LabelledExample, TrainOn
 from tui_tuner.data.rows import BadRow, Conversation, Message, PreferencePair, Sample, TextDocument
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
 
@@ -138,11 +148,21 @@ def test_calls_are_trained_and_results_are_not(tokenizer: TextTokenizer) -> None
         (CHATML, "the chat template fails: "),
         (CHATML.replace("message.content", "(message.content or '')"), "drops or changes the reply in turn 2"),
         (CALLING.replace("'[' +", "'</s>[' +"), "the template closes turn 2 before its end"),
-        (ABSORBING, "the template writes turn 3 into turn 2"),
     ],
 )
 def test_a_template_that_mishandles_calls_is_refused(template: str, said: str, tokenizer: TextTokenizer) -> None:
     assert said in refusal(calling(), template, tokenizer)
+
+
+def test_results_inside_the_turn_that_called_are_not_trained(tokenizer: TextTokenizer) -> None:
+    expected = [
+        asked("A"),
+        ("[add]", True),
+        ("3<|im_end|>\n<|im_start|>assistant\n", False),
+        ("B<|im_end|>", True),
+        ("\n", False),
+    ]
+    assert_trained(label(calling(), ABSORBING, tokenizer), expected, tokenizer)
 
 
 def test_what_the_prompt_supplies_is_not_trained(tokenizer: TextTokenizer) -> None:

@@ -12,13 +12,21 @@ from tui_tuner.data.packing import pack
 
 @given(st.lists(st.integers(1, 20), max_size=60))
 def test_every_example_is_in_one_bin_and_no_bin_overflows(lengths: list[int]) -> None:
-    bins = pack(lengths, 20)
+    bins = [*pack(lengths, 20)]
     assert sorted(number for one in bins for number in one) == list(range(len(lengths)))
     assert all(sum(lengths[number] for number in one) <= 20 for one in bins)
 
 
 def test_the_fullest_bin_that_fits_is_taken() -> None:
-    assert pack([6, 7, 3, 4], 10) == ((1, 2), (0, 3))
+    assert [*pack([6, 7, 3, 4], 10)] == [(1, 2), (0, 3)]
+
+
+def test_bins_are_renumbered_and_put_in_order_as_a_whole() -> None:
+    bins = pack([6, 7, 3, 4, 9], 10)
+    assert [*bins] == [(4,), (1, 2), (0, 3)]
+    moved = bins.renumbered(np.array([50, 51, 52, 53, 54])).at(np.array([2, 0, 1]))
+    assert [*moved] == [(50, 53), (54,), (51, 52)]
+    assert moved[1:] == ((54,), (51, 52))
 
 
 def test_many_short_rows_leave_little_padding_and_take_little_time() -> None:

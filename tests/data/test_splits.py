@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tui_tuner.data.splits import epoch_order, num_held_out, shuffled_bins, split_rows
+from tui_tuner.data.splits import bin_order, epoch_order, num_held_out, split_rows
 from tui_tuner.data.tokenizer import IntArray
 
 
@@ -64,8 +64,7 @@ def test_without_shuffling_rows_keep_their_order() -> None:
     assert epoch_order(rows_of(0, 0, 1), (1.0, 2.0), seed=1, epoch=5, shuffle=False).tolist() == [0, 1, 2, 2]
 
 
-def test_bins_are_shuffled_as_a_whole() -> None:
-    bins = tuple((number, -number) for number in range(20))
-    shuffled = shuffled_bins(bins, seed=1, epoch=0, shuffle=True)
-    assert sorted(shuffled) == sorted(bins)
-    assert shuffled != bins == shuffled_bins(bins, seed=1, epoch=0, shuffle=False)
+def test_bins_come_in_another_order_each_epoch() -> None:
+    orders = [bin_order(20, seed=1, epoch=epoch, shuffle=True).tolist() for epoch in (0, 1, 0)]
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(orders[1]) == bin_order(20, seed=1, epoch=1, shuffle=False).tolist() == list(range(20))

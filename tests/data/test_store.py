@@ -12,7 +12,6 @@ from tests.data.material import write_lines, write_tokenizer
 from tui_tuner.data.labels import NOT_TRAINED, LabelledExample
 from tui_tuner.data.rows import RowRef
 from tui_tuner.data.store.example_store import ExampleStore, StoredExamples, stored
-from tui_tuner.data.store.fitted_store import fit_store
 from tui_tuner.data.store.hash_set import HashSet
 
 
@@ -56,16 +55,6 @@ def test_a_part_of_the_examples_keeps_its_own_order() -> None:
     examples = stored([example(length, 1) for length in (4, 7, 3, 5)]).at(np.array([3, 1]))
     assert [one.num_tokens for one in examples] == [5, 7]
     assert [one.num_tokens for one in examples[1:]] == [7]
-
-
-def test_fitting_leaves_short_rows_where_they_are_and_counts_the_others() -> None:
-    store = ExampleStore()
-    for length, answer in ((5, 2), (30, 2), (30, 20)):
-        store.append(example(length, answer))
-    fitted = fit_store(store, 10, "cut")
-    assert [one.num_tokens for one in fitted.examples] == [5, 10]
-    assert (fitted.num_cut, fitted.num_answers_cut, fitted.num_dropped) == (1, 1, 1)
-    assert fitted.full_lengths.tolist() == [5, 30, 30]
 
 
 def test_a_hash_set_holds_what_a_set_holds() -> None:

@@ -40,10 +40,12 @@ def refuse_bad_rows(bad_rows: Sequence[BadRow], count: int, data: DataSection) -
     raise DataError(f"{bad_rows[0]}.{others}", 'Mend them, or set data.on_bad_row = "drop" to train without them.')
 
 
-def refuse_empty(num_train: int, examples: StoredExamples, bad_rows: BadRows, max_length: int) -> None:
+def refuse_empty(
+    num_train: int, examples: StoredExamples, bad_rows: Sequence[BadRow], num_bad: int, max_length: int
+) -> None:
     """Stop where nothing is left to train, and say whether template or length is the cause.
 
-    `examples` are the labelled rows before anything was cut to `max_length`.
+    `examples` are the labelled rows before anything was cut to `max_length`, `bad_rows` the first of the others.
 
     Raises:
         DataError: no example has a trained token.
@@ -51,17 +53,17 @@ def refuse_empty(num_train: int, examples: StoredExamples, bad_rows: BadRows, ma
     if num_train:
         return
     if not len(examples):
-        first = f" The first: {bad_rows.first[0]}." if bad_rows.first else ""
+        first = f" The first: {bad_rows[0]}." if bad_rows else ""
         raise DataError(
-            f"No row trains any token; all {bad_rows.count:,} were refused.{first}",
+            f"No row trains any token; all {num_bad:,} were refused.{first}",
             "Check that the chat template suits the data, and the columns of its rows.",
         )
     before_answer = min(example.answer_start for example in examples)
     raise DataError(
         f"No trained token is left of {len(examples):,} rows within max_length = {max_length}: the shortest row has "
         f"{examples.lengths.min():,} tokens, and no answer begins before token {before_answer:,}.",
-        'Raise data.max_length; with data.over_length = "keep_turns" it must cover a whole answer, with "drop" whole '
-        "rows.",
+        'Raise data.max_length; with data.over_length = "keep_turns" it must cover the last question and its answer, '
+        'with "drop" whole rows.',
     )
 
 

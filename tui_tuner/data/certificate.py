@@ -9,10 +9,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tui_tuner.data.labels import LabelledExample
 from tui_tuner.data.tokenizer import TextTokenizer
-from tui_tuner.errors import DataError
+from tui_tuner.errors import Change, DataError, LabelError
 
 CERTIFICATE_VERSION = 1
-NOT_MASKING = ("certificate.py", "label_pieces.py", "data_facts.py", "audit/report.py", "audit/findings.py")
+NOT_MASKING = (
+    "certificate.py",
+    "label_pieces.py",
+    "data_facts.py",
+    "audit/report.py",
+    "audit/length_counts.py",
+    "audit/length_tally.py",
+    "audit/copies.py",
+    "audit/findings.py",
+)
 """Files of this package that show labels or describe them, and decide none."""
 
 
@@ -116,6 +125,15 @@ def differences(old: Certificate, new: Certificate) -> tuple[str, ...]:
     return tuple(changed)
 
 
+def changes(old: Certificate, new: Certificate) -> tuple[Change, ...]:
+    """The same as a table, with the first digits of hashes."""
+    return tuple(
+        Change(what=words, before=str(getattr(old, field))[:12], now=str(getattr(new, field))[:12])
+        for field, words in _WORDS.items()
+        if getattr(old, field) != getattr(new, field)
+    )
+
+
 def read_certificate(path: Path) -> Certificate:
     """Read a certificate that was written as JSON.
 
@@ -134,11 +152,11 @@ def refuse_differences(old: Certificate, new: Certificate) -> None:
     """Stop where labels are not those that were certified.
 
     Raises:
-        DataError: names everything that changed.
+        LabelError: names everything that changed.
     """
     changed = differences(old, new)
     if changed:
-        raise DataError(
+        raise LabelError(
             f"The labels are not the certified ones: {'; '.join(changed)}.",
             "Undo the change, or look at the new labels with `tuner labels` and certify those.",
         )

@@ -8,16 +8,19 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import BuiltinMethodType
 
 import jinja2
 from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tui_tuner.data.rendering.limits import REPLACE_IT
-from tui_tuner.data.rendering.tool_arguments import with_arguments
+from tui_tuner.data.rendering.message_forms import PROBED_TOOLS, Fields, MessageForms, in_form, probe_forms
 from tui_tuner.data.rows import Message, Tools
 from tui_tuner.errors import DataError
 
@@ -27,7 +30,10 @@ TEMPLATE_FAULTS = (jinja2.TemplateError, TypeError, ValueError, LookupError, Ari
 OUTPUT_PER_INPUT, OUTPUT_ALLOWANCE, INPUT_PER_MESSAGE = 4, 2**16, 64
 """A template may write this many times the characters of its input, and some for its own words."""
 DICT_ATTRIBUTES = frozenset(dir(dict))
-PROBED_CALL = {"id": "call00001", "type": "function", "function": {"name": "a", "arguments": {"probe": "value"}}}
+PLAIN_FORMS = MessageForms()
+TEXT_METHODS = frozenset(name for name in dir(str) if not name.startswith("_")) - {"format", "format_map"}
+"""Those that the sandbox hands out as they are: nothing but text goes in or comes out."""
+LOOP_COUNTS = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +53,8 @@ class ChatTemplate:
     compiled: jinja2.Template
     marks_generation: bool
     """Whether it has `{% generation %}` blocks."""
-    takes_text_arguments: bool = False
-    """Whether it wants the arguments of tool calls as JSON text; most templates encode an object themselves."""
+    forms: MessageForms = PLAIN_FORMS
+    """How it wants what messages can say in two ways."""
 
     def render(self, messages: Sequence[Message], tools: Tools = None, add_generation_prompt: bool = False) -> str:
         """The text of a conversation, with the opening of the assistant's turn behind it when asked for.
@@ -64,10 +70,32 @@ class ChatTemplate:
     ) -> Rendered:
         """Like `render`, with the ranges of `{% generation %}` blocks."""
         fields = [message.as_fields() for message in messages]
-        if any(message.tool_calls for message in messages):
-            fields = [with_arguments(message, as_text=self.takes_text_arguments) for message in fields]
+        if self.forms.content_parts or any(message.tool_calls for message in messages):
+            fields = [in_form(message, self.forms) for message in fields]
+        text = self._rendered(fields, tools, add_generation_prompt)
+        if len(text) > OUTPUT_ALLOWANCE:
+            _check_length(text, fields, tools)
+        if not self.marks_generation:
+            return Rendered(text=text)
+        if "\\ufdd" in repr(fields):
+            raise DataError("a message holds U+FDD0 or U+FDD1, which mark generated text.", "Remove them.")
+        return _without_marks(text)
+
+    def probed(self) -> "ChatTemplate":
+        """The same template, which gets messages in the forms that it turns out to want."""
+
+        def render(fields: Sequence[Fields]) -> str:
+            for tools in PROBED_TOOLS:
+                with suppress(DataError):
+                    return self._rendered(fields, tools, add_generation_prompt=False)
+            return ""
+
+        forms = probe_forms(render, self.text)
+        return self if forms == self.forms else replace(self, forms=forms)
+
+    def _rendered(self, fields: Sequence[Fields], tools: Tools, add_generation_prompt: bool) -> str:
         try:
-            text = self.compiled.render(
+            return self.compiled.render(
                 messages=fields,
                 tools=None if tools is None else list(tools),
                 documents=None,
@@ -78,13 +106,6 @@ class ChatTemplate:
             raise DataError("the chat template calls itself without end.") from error
         except TEMPLATE_FAULTS as error:
             raise DataError(f"the chat template fails: {_said(error)}", "Check the template and the roles.") from error
-        if len(text) > OUTPUT_ALLOWANCE:
-            _check_length(text, fields, tools)
-        if not self.marks_generation:
-            return Rendered(text=text)
-        if "\\ufdd" in repr(fields):
-            raise DataError("a message holds U+FDD0 or U+FDD1, which mark generated text.", "Remove them.")
-        return _without_marks(text)
 
 
 def compile_template(
@@ -103,7 +124,8 @@ def compile_template(
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = _clock(now or datetime.datetime.now())
     try:
-        compiled = environment.from_string(text)
+        # As `from_string` does, but for globals in one dictionary: each rendering copies them.
+        compiled = jinja2.Template.from_code(environment, environment.compile(text), dict(environment.globals))
     except jinja2.TemplateSyntaxError as error:
         raise DataError(f"{name}, line {error.lineno}: {error.message}.", "Mend the template.") from error
     except RecursionError as error:
@@ -116,7 +138,7 @@ def compile_template(
         compiled=compiled,
         marks_generation=re.search(r"{%[-+]?\s*generation\b", text) is not None,
     )
-    return replace(template, takes_text_arguments=True) if _wants_text(template) else template
+    return template.probed()
 
 
 def _check_length(text: str, fields: Sequence[Mapping[str, object]], tools: Tools) -> None:
@@ -130,23 +152,6 @@ def _check_length(text: str, fields: Sequence[Mapping[str, object]], tools: Tool
         )
 
 
-def _wants_text(template: ChatTemplate) -> bool:
-    """Try a call both ways: an object may fail, or be written in Python's own notation."""
-    if "tool_calls" not in template.text:
-        return False
-    as_object = _try_call(template)
-    as_text = _try_call(replace(template, takes_text_arguments=True))
-    return ('{"probe"' not in as_object and "probe" not in as_object.replace("{'probe'", "")) and '{"probe"' in as_text
-
-
-def _try_call(template: ChatTemplate) -> str:
-    messages = (Message(role="user", content="a"), Message(role="assistant", content=None, tool_calls=(PROBED_CALL,)))
-    try:
-        return template.render(messages)
-    except DataError:
-        return ""
-
-
 class _Sandbox(ImmutableSandboxedEnvironment):
     """The sandbox with the same answers, quicker at what templates do most."""
 
@@ -156,9 +161,19 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: object, attribute: str) -> object:
         """`message.role` is looked for as an attribute first; what no dictionary has as one is an item."""
-        if type(obj) is dict and attribute in obj and attribute not in DICT_ATTRIBUTES:
-            return obj[attribute]
+        if type(obj) is dict and attribute not in DICT_ATTRIBUTES:
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        kind = type(obj)
+        if (kind is str and attribute in TEXT_METHODS) or (kind is LoopContext and attribute in LOOP_COUNTS):
+            return getattr(obj, attribute)
         return super().getattr(obj, attribute)
+
+    def call(self, context: Context, called: object, /, *args: object, **kwargs: object) -> object:
+        """Methods of a text take no context, and are all safe that `getattr` hands out."""
+        if type(called) is BuiltinMethodType and type(called.__self__) is str:
+            given = {name: value for name, value in kwargs.items() if name not in ("_loop_vars", "_block_vars")}
+            return called(*args, **given)
+        return super().call(context, called, *args, **kwargs)
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         """Depends on the type of the object alone, and is asked again and again."""

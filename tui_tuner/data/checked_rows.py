@@ -7,19 +7,21 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from tui_tuner.data.audit.findings import Finding, finding_of_refusal
-from tui_tuner.data.audit.row_checks import check_pair, check_tokens
-from tui_tuner.data.audit.second_method import compare_methods
+import numpy as np
+
+from tui_tuner.data.audit.findings import Finding, finding_of_refusal, finding_of_unreadable
+from tui_tuner.data.audit.row_checks import row_findings
 from tui_tuner.data.labels import LabelledExample, LabelledRow, TrainOn, label_rows
+from tui_tuner.data.lengths.row_fitting import FittedRow, RowFitter
 from tui_tuner.data.rendering.limits import size_of
 from tui_tuner.data.rendering.pool import RenderPool
 from tui_tuner.data.rows import BadRow, RowRef, Sample
 from tui_tuner.data.source_samples import SourceReader
 from tui_tuner.data.tokenizer import TextTokenizer
-from tui_tuner.data.turns import LocatedTurns
 from tui_tuner.plan import SourceFacts
 from tui_tuner.recipe import DataSection
 
+RowFlags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 ReportProgress = Callable[[int, int], None]
 """Hears how many bytes of how many are done. A hub data set has no bytes."""
 ROWS_AT_ONCE, CHARACTERS_AT_ONCE = 128, 2**18
@@ -37,8 +39,24 @@ class CheckedRow:
     text: str
     example: LabelledExample | None
     findings: tuple[Finding, ...]
+    """Those of the whole row."""
     refusal: str = ""
     """Why there is no example."""
+    fitted: FittedRow | None = None
+    """What is trained of a conversation above the max length; None where there is none, or the row fits.
+
+    Its findings repeat no check that the whole row has failed already.
+    """
+
+    @property
+    def disagreement(self) -> str | None:
+        """How the two methods differ on the whole row, where they do."""
+        return next((one.detail for one in self.findings if one.check == "disagreement"), None)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether both methods apply to the whole row."""
+        return all(one.check != "unconfirmed" for one in self.findings)
 
 
 @dataclass(slots=True)
@@ -59,7 +77,9 @@ class _Batch:
 class RowStream:
     """One pass over all sources. Facts and hash are complete when the rows are at their end."""
 
-    def __init__(self, data: DataSection) -> None:
+    def __init__(self, data: DataSection, wanted: RowFlags | None = None) -> None:
+        """`wanted` says of each row by its number whether it is given; all are where None."""
+        self._wanted = wanted
         self._digest = hashlib.sha256()
         sources = (*data.sources, *data.evaluation_sources)
         self._readers = [SourceReader(source, self._digest) for source in sources]
@@ -67,9 +87,14 @@ class RowStream:
         self._is_labelling = True
 
     def rows(
-        self, pool: RenderPool, tokenizer: TextTokenizer, train_on: TrainOn, progress: ReportProgress
+        self,
+        pool: RenderPool,
+        tokenizer: TextTokenizer,
+        train_on: TrainOn,
+        progress: ReportProgress,
+        fitter: RowFitter | None = None,
     ) -> Iterator[CheckedRow]:
-        """Every row once. The pool has its template.
+        """Every row once, fitted to a max length where there is a `fitter`. The pool has its template.
 
         Raises:
             DataError: a file or the template cannot be used.
@@ -77,8 +102,13 @@ class RowStream:
         for batch, rendered in pool.rows((batch, batch.samples) for batch in self._batches()):
             answers = iter(rendered)
             rows = [entry if isinstance(entry, BadRow) else next(answers) for entry in batch.entries]
-            for index, labelled in zip(batch.indices, label_rows(rows, tokenizer, train_on), strict=True):
-                yield _checked(index, batch.source, labelled, tokenizer)
+            labelled = list(label_rows(rows, tokenizer, train_on, batch.source))
+            fitted = [None] * len(rows) if fitter is None else fitter.fit(batch.entries, labelled)
+            for index, entry, row, fit in zip(batch.indices, batch.entries, labelled, fitted, strict=True):
+                if isinstance(row, BadRow):
+                    yield _refused(index, batch.source, row, is_readable=not isinstance(entry, BadRow))
+                else:
+                    yield _checked(index, batch.source, row, fit, tokenizer)
             progress(batch.bytes_done, self._num_bytes)
 
     def stop_labelling(self) -> None:
@@ -97,7 +127,7 @@ class RowStream:
         for source, reader in enumerate(self._readers):
             batch = _Batch(source)
             for entry in reader.samples():
-                if self._is_labelling or isinstance(entry, BadRow):
+                if self._is_wanted(index, entry):
                     batch.indices.append(index)
                     batch.entries.append(entry)
                     batch.num_characters += 0 if isinstance(entry, BadRow) else size_of(entry)[1]
@@ -110,39 +140,42 @@ class RowStream:
             batch.bytes_done = bytes_before
             yield batch
 
+    def _is_wanted(self, index: int, entry: Sample | BadRow) -> bool:
+        if self._wanted is not None:
+            return index < len(self._wanted) and bool(self._wanted[index])
+        return self._is_labelling or isinstance(entry, BadRow)
 
-def _checked(index: int, source: int, labelled: LabelledRow | BadRow, tokenizer: TextTokenizer) -> CheckedRow:
-    if isinstance(labelled, BadRow):
-        finding = finding_of_refusal(labelled.reason)
-        return CheckedRow(
-            index=index,
-            ref=labelled.ref,
-            source=source,
-            text="",
-            example=None,
-            findings=(finding,),
-            refusal=labelled.reason,
-        )
+
+def _refused(index: int, source: int, row: BadRow, *, is_readable: bool) -> CheckedRow:
+    finding = finding_of_refusal(row.reason) if is_readable else finding_of_unreadable(row.reason)
     return CheckedRow(
         index=index,
-        ref=labelled.rendered.ref,
+        ref=row.ref,
         source=source,
-        text=labelled.rendered.text,
-        example=replace(labelled.example, source=source),
-        findings=tuple(_findings(labelled, tokenizer)),
+        text="",
+        example=None,
+        findings=(finding,),
+        refusal=row.reason,
     )
 
 
-def _findings(row: LabelledRow, tokenizer: TextTokenizer) -> Iterator[Finding]:
-    yield from row.rendered.findings
-    if row.rendered.second is not None:
-        located = LocatedTurns(text=row.rendered.text, turns=row.rendered.turns)
-        difference = compare_methods(located, row.rendered.second, row.encoded)
-        if difference is not None:
-            yield difference
-    if row.rejected is None:
-        yield from check_tokens(row.example, tokenizer)
-        return
-    yield from check_pair(row.example, row.rejected.example, tokenizer)
-    for finding in _findings(row.rejected, tokenizer):
-        yield replace(finding, detail=f"rejected: {finding.detail}")
+def _checked(
+    index: int, source: int, row: LabelledRow, fitted: FittedRow | None, tokenizer: TextTokenizer
+) -> CheckedRow:
+    findings = tuple(row_findings(row, tokenizer))
+    if fitted is not None:
+        failed = {one.check for one in findings}
+        fitted = replace(
+            fitted,
+            example=None if fitted.example is None else replace(fitted.example, source=source),
+            findings=tuple(one for one in fitted.findings if one.check not in failed),
+        )
+    return CheckedRow(
+        index=index,
+        ref=row.rendered.ref,
+        source=source,
+        text=row.rendered.text,
+        example=row.example,
+        findings=findings,
+        fitted=fitted,
+    )

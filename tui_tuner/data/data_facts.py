@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tui_tuner.data.lengths import COVERED_PERCENT, settle_max_length, settle_packing
+from tui_tuner.data.lengths.fitted_store import FittedStore
+from tui_tuner.data.lengths.settling import COVERED_PERCENT, settle_max_length, settle_packing
 from tui_tuner.data.packing import pack
 from tui_tuner.data.source_samples import SourceSamples
 from tui_tuner.data.splits import epoch_order, num_held_out
 from tui_tuner.data.store.example_store import StoredExamples
-from tui_tuner.data.store.fitted_store import FittedStore
 from tui_tuner.data.tokenizer import IntArray
 from tui_tuner.plan import DataFacts, SourceFacts
 from tui_tuner.recipe import DataSection
@@ -26,6 +26,8 @@ class SampledRow:
     num_tokens: int
     num_trained: int
     is_document: bool
+    can_shrink: bool = True
+    """Whether something of it is kept where it is too long."""
 
 
 def exact_facts(
@@ -36,10 +38,10 @@ def exact_facts(
     fitted: FittedStore,
     split: tuple[StoredExamples, StoredExamples],
 ) -> DataFacts:
-    """Facts of labelled data; tokens and sequences are those of one epoch. `num_dropped` counts no bad rows yet."""
+    """Facts of labelled data; tokens and sequences are those of one epoch. Rows cut and dropped are not counted yet."""
     train, evaluation = split
     order = epoch_order(train.sources, [source.weight for source in data.sources], data.seed, epoch=0, shuffle=False)
-    lengths = train.lengths[order].tolist()
+    lengths = train.lengths[order]
     packing = settle_packing(data, lengths, len(train), max_length)
     of_training, of_evaluation = _source_facts(data, found)
     return DataFacts(
@@ -48,9 +50,7 @@ def exact_facts(
         template=template,
         num_rows=len(train),
         num_evaluation_rows=len(evaluation),
-        num_dropped=fitted.num_dropped,
-        num_cut=fitted.num_cut,
-        num_tokens=sum(lengths),
+        num_tokens=int(lengths.sum(dtype=np.int64)),
         num_trained_tokens=int(train.num_trained[order].sum(dtype=np.int64)),
         longest=int(fitted.full_lengths.max()),
         p99_length=_p99(fitted.full_lengths),
@@ -87,7 +87,10 @@ def estimated_facts(
         template=template,
         num_rows=num_rows,
         num_evaluation_rows=held_out,
-        num_dropped=round(sum(_scale(one) * len(one.bad_rows) for one in found)),
+        num_dropped=round(
+            sum(_scale(one) * len(one.bad_rows) for one in found)
+            + sum(_scale(found[row.source]) for row in rows if _is_left_out(row, max_length))
+        ),
         num_cut=round(sum(_scale(found[row.source]) for row in rows if _is_cut(row, max_length))),
         num_tokens=round(tokens * share) if rows else None,
         num_trained_tokens=round(trained * share) if rows else None,
@@ -130,14 +133,19 @@ def _pieces(row: SampledRow, max_length: int) -> list[int]:
 
 
 def _is_cut(row: SampledRow, max_length: int) -> bool:
-    return not row.is_document and row.num_tokens > max_length
+    return not row.is_document and row.can_shrink and row.num_tokens > max_length
+
+
+def _is_left_out(row: SampledRow, max_length: int) -> bool:
+    return not row.is_document and not row.can_shrink and row.num_tokens > max_length
 
 
 def _num_rows(index: int, found: SourceSamples, rows: Sequence[SampledRow], max_length: int) -> float:
     of_source = [row for row in rows if row.source == index]
     if not of_source:
         return float(found.facts.num_rows)
-    return _scale(found) * sum(len(_pieces(row, max_length)) for row in of_source)
+    kept = sum(len(_pieces(row, max_length)) for row in of_source if not _is_left_out(row, max_length))
+    return max(1.0, _scale(found) * kept)
 
 
 def _epoch_tokens(
@@ -146,7 +154,7 @@ def _epoch_tokens(
     """Tokens and trained tokens of one pass over the training sources. A cut is taken to shorten both alike."""
     tokens = trained = 0.0
     for row in rows:
-        if row.source < len(data.sources):
+        if row.source < len(data.sources) and not _is_left_out(row, max_length):
             scale = _scale(found[row.source]) * data.sources[row.source].weight
             kept = max_length / row.num_tokens if _is_cut(row, max_length) else 1.0
             tokens += scale * kept * row.num_tokens

@@ -1,12 +1,13 @@
 """A look at a sample of the rows, for the plan: what shape they have, and how long they are likely to be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tui_tuner.data.bad_rows import refuse_bad_rows
 from tui_tuner.data.data_facts import SampledRow, estimated_facts, template_words
-from tui_tuner.data.labels import TrainOn, label_rows
+from tui_tuner.data.labels import LabelledRow, TrainOn, label_rows
+from tui_tuner.data.lengths.shorter_versions import shorter_versions
 from tui_tuner.data.rendering.pool import RenderPool
 from tui_tuner.data.rendering.template_choice import choose_template
 from tui_tuner.data.rows import BadRow, Sample, TextDocument
@@ -38,9 +39,10 @@ def survey_data(recipe: Recipe, tokenizer_folder: Path | None, context_length: i
     renderers.load(chosen.program)
     rows: list[SampledRow] = []
     for index, one in enumerate(found):
-        sizes, bad_rows = _sizes(index, one.samples, renderers, tokenizer, recipe.objective.train_on)
+        labelled = _labelled(one.samples, renderers, tokenizer, recipe.objective.train_on)
+        bad_rows = [row for row in labelled if isinstance(row, BadRow)]
         refuse_bad_rows(bad_rows, len(bad_rows), data)
-        rows += sizes
+        rows += _sizes(index, one.samples, labelled, recipe)
     words = template_words(chosen.description, [one.facts for one in found])
     return estimated_facts(data, found, words, rows, context_length)
 
@@ -52,34 +54,39 @@ def _few_samples(data: DataSection) -> tuple[SourceSamples, ...]:
     return found
 
 
+def _labelled(
+    samples: Sequence[Sample], pool: RenderPool, tokenizer: TextTokenizer, train_on: TrainOn
+) -> list[LabelledRow | BadRow]:
+    ((_, rendered),) = pool.rows([(None, [_shortened(sample) for sample in samples])])
+    return list(label_rows(rendered, tokenizer, train_on))
+
+
 def _sizes(
-    source: int, samples: Sequence[Sample], pool: RenderPool, tokenizer: TextTokenizer, train_on: TrainOn
-) -> tuple[list[SampledRow], list[BadRow]]:
-    sizes: list[SampledRow] = []
-    bad_rows: list[BadRow] = []
-    batches = [(_stretches(samples), [_shortened(sample) for sample in samples])]
-    for stretches, rendered in pool.rows(batches):
-        for stretch, labelled in zip(stretches, label_rows(rendered, tokenizer, train_on), strict=True):
-            if isinstance(labelled, BadRow):
-                bad_rows.append(labelled)
-                continue
-            sizes.append(
-                SampledRow(
-                    source=source,
-                    num_tokens=round(labelled.example.num_tokens * stretch),
-                    num_trained=round(labelled.example.num_trained * stretch),
-                    is_document=labelled.example.kind == "document",
-                )
-            )
-    return sizes, bad_rows
+    source: int, samples: Sequence[Sample], rows: Sequence[LabelledRow | BadRow], recipe: Recipe
+) -> Iterator[SampledRow]:
+    for sample, row in zip(samples, rows, strict=True):
+        if isinstance(row, BadRow):
+            continue
+        stretch = _stretch(sample)
+        yield SampledRow(
+            source=source,
+            num_tokens=round(row.example.num_tokens * stretch),
+            num_trained=round(row.example.num_trained * stretch),
+            is_document=row.example.kind == "document",
+            can_shrink=_can_shrink(sample, recipe),
+        )
 
 
-def _stretches(samples: Sequence[Sample]) -> list[float]:
-    """How much longer each row is than what is surveyed of it."""
-    return [
-        max(1.0, len(sample.text) / SURVEYED_CHARACTERS) if isinstance(sample, TextDocument) else 1.0
-        for sample in samples
-    ]
+def _can_shrink(sample: Sample, recipe: Recipe) -> bool:
+    """Whether something is kept of a row that is too long, as far as can be told without rendering it again."""
+    if recipe.data.over_length == "keep_turns":
+        return recipe.objective.train_on == "everything" or bool(shorter_versions(sample))
+    return recipe.data.over_length == "cut"
+
+
+def _stretch(sample: Sample) -> float:
+    """How much longer a row is than what is surveyed of it."""
+    return max(1.0, len(sample.text) / SURVEYED_CHARACTERS) if isinstance(sample, TextDocument) else 1.0
 
 
 def _shortened(sample: Sample) -> Sample:

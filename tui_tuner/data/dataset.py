@@ -7,19 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tui_tuner.data.audit.report import LabelReport, ReportBuilder
-from tui_tuner.data.bad_rows import BadRows, refuse_bad_rows, refuse_empty, refuse_labels
+from tui_tuner.data.audit.report import LabelReport
+from tui_tuner.data.bad_rows import refuse_bad_rows, refuse_empty, refuse_labels
 from tui_tuner.data.certificate import Certificate, certificate_of, read_certificate, refuse_differences
 from tui_tuner.data.checked_rows import CheckedRow, ReportProgress, RowStream
 from tui_tuner.data.data_facts import exact_facts, template_words
+from tui_tuner.data.labelled_rows import LabelledRows
 from tui_tuner.data.labels import NOT_TRAINED, LabelledExample
-from tui_tuner.data.lengths import settle_max_length
+from tui_tuner.data.lengths.row_fitting import RowFitter
+from tui_tuner.data.lengths.settling import settle_max_length
 from tui_tuner.data.rendering.pool import RenderPool
 from tui_tuner.data.rendering.template_choice import ChosenTemplate, choose_template
 from tui_tuner.data.rows import BadRow
 from tui_tuner.data.splits import split_rows
-from tui_tuner.data.store.example_store import ExampleStore, StoredExamples
-from tui_tuner.data.store.fitted_store import FittedStore, fit_store
+from tui_tuner.data.store.example_store import StoredExamples
 from tui_tuner.data.tokenizer import IntArray, TextTokenizer, load_text_tokenizer
 from tui_tuner.errors import DataError
 from tui_tuner.plan import DataFacts
@@ -58,7 +59,7 @@ class LabelledData:
     """Tokens at which an answer ends: those that close trained turns, and those of the model's generation config."""
     warnings: tuple[str, ...]
     report: LabelReport
-    """The audit of all rows, before anything was cut."""
+    """The audit of all rows as they were, and what became of those that are too long."""
     certificate: Certificate
 
 
@@ -69,25 +70,19 @@ def label_data(
 
     Raises:
         DataError: a file, row, template or tokenizer cannot be used, or no trained token is left.
-        LabelError: the audit refuses the labels.
+        LabelError: the audit refuses the labels, or they are not the certified ones.
         MachineError: there is no room for the labels on the disk.
     """
     data = recipe.data
     if tokenizer_folder is None:
         raise DataError("Labels need the model's tokenizer, which is not on this machine.", "Fetch the model first.")
+    tokenizer = load_text_tokenizer(tokenizer_folder)
+    chosen = choose_template(data.chat_template, tokenizer)
     with RenderPool() as pool:
-        tokenizer = load_text_tokenizer(tokenizer_folder)
-        chosen = choose_template(data.chat_template, tokenizer)
-        stream = RowStream(data)
         pool.load(chosen.audited(tokenizer))
-        labelled = _Labelled(data, context_length)
-        for row in stream.rows(pool, tokenizer, recipe.objective.train_on, progress):
-            labelled.add(row)
-            if labelled.bad_rows.count and data.on_bad_row == "refuse":
-                stream.stop_labelling()
-    refuse_bad_rows(labelled.bad_rows.first, labelled.bad_rows.count, data)
-    train, evaluation, facts, warnings = _fitted(labelled, stream, data, chosen, context_length)
-    report = labelled.report()
+        passes = _Passes(recipe, tokenizer, pool, progress)
+        labelled, stream, max_length = passes.labelled(context_length)
+    train, evaluation, facts, report = _fitted(labelled, stream, data, chosen, max_length)
     refuse_labels(report)
     endings = _Endings(train, tokenizer, facts.max_length)
     template_hash = hashlib.sha256(chosen.text.encode("utf-8")).hexdigest()
@@ -102,56 +97,62 @@ def label_data(
         facts=facts,
         data_hash=stream.data_hash(),
         template_hash=template_hash,
-        bad_rows=tuple(labelled.bad_rows.first),
+        bad_rows=labelled.bad_rows(),
         template=chosen,
         end_of_turn_ids=endings.ids,
-        warnings=(*warnings, *endings.warnings()),
+        warnings=(*_warnings(report, train, evaluation), *endings.warnings()),
         report=report,
         certificate=certificate,
     )
 
 
-class _Labelled:
-    """What labelling gathers of the rows of all sources."""
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """The passes over the data: one over all rows, and one over the longer ones where their lengths decide."""
 
-    def __init__(self, data: DataSection, context_length: int) -> None:
-        self._data = data
-        self.store = ExampleStore()
-        self.bad_rows = BadRows()
+    recipe: Recipe
+    tokenizer: TextTokenizer
+    pool: RenderPool
+    progress: ReportProgress
+
+    def labelled(self, context_length: int) -> tuple[LabelledRows, RowStream, int]:
+        """All rows, the stream that gave them, and the max length that they are fitted to."""
+        data = self.recipe.data
         max_length = None if data.max_length == "auto" else min(data.max_length, context_length)
-        self._report = ReportBuilder(max_length, data.on_disagreement, data.on_bad_row)
+        labelled, stream = LabelledRows(data, max_length), RowStream(data)
+        for row in self._rows(stream, max_length):
+            labelled.add(row)
+            if labelled.unusable.count and data.on_bad_row == "refuse":
+                stream.stop_labelling()
+        refuse_bad_rows(labelled.unusable.first, labelled.unusable.count, data)
+        if max_length is None:
+            max_length = settle_max_length(data, labelled.lengths(), labelled.has_documents(), context_length)
+            longer = labelled.settle(max_length)
+            if longer is not None:
+                labelled.refit(self._rows(RowStream(data, longer), max_length))
+        return labelled, stream, max_length
 
-    def add(self, row: CheckedRow) -> None:
-        if row.example is None:
-            self.bad_rows.add(BadRow(ref=row.ref, reason=row.refusal))
-            self._report.add_refused(row.index, row.ref, row.findings[0])
-            return
-        is_evaluation = row.source >= len(self._data.sources)
-        self._report.add(row.index, row.example, row.findings, is_evaluation)
-        disagreement = next((one.detail for one in row.findings if one.check == "disagreement"), None)
-        if disagreement is not None and self._data.on_disagreement == "drop":
-            self.bad_rows.add(BadRow(ref=row.ref, reason=f"the two methods disagree ({disagreement})"))
-        else:
-            self.store.append(row.example)
-
-    def report(self) -> LabelReport:
-        return self._report.report()
+    def _rows(self, stream: RowStream, max_length: int | None) -> Iterator[CheckedRow]:
+        data, train_on = self.recipe.data, self.recipe.objective.train_on
+        fitter = None
+        if max_length is not None:
+            fitter = RowFitter(max_length, data.over_length, self.pool, self.tokenizer, train_on)
+        return stream.rows(self.pool, self.tokenizer, train_on, self.progress, fitter)
 
 
 def _fitted(
-    labelled: _Labelled, stream: RowStream, data: DataSection, chosen: ChosenTemplate, context_length: int
-) -> tuple[StoredExamples, StoredExamples, DataFacts, tuple[str, ...]]:
-    """Training and held-out examples at the max length that is settled here, their facts, and warnings."""
-    store, found = labelled.store, stream.facts()
-    max_length = settle_max_length(data, store.lengths(), bool(store.is_document().any()), context_length)
-    everything = StoredExamples(store, np.arange(len(store)))
-    fitted = fit_store(store, max_length, data.over_length)
+    labelled: LabelledRows, stream: RowStream, data: DataSection, chosen: ChosenTemplate, max_length: int
+) -> tuple[StoredExamples, StoredExamples, DataFacts, LabelReport]:
+    """Training and held-out examples, their facts and the report."""
+    found, report = stream.facts(), labelled.report()
+    fitted = labelled.fitted(max_length)
     train, evaluation = _split(fitted.examples, data)
-    refuse_empty(len(train), everything, labelled.bad_rows, max_length)
-    facts = exact_facts(data, found, template_words(chosen.description, found), max_length, fitted, (train, evaluation))
-    facts = facts.model_copy(update={"num_dropped": facts.num_dropped + labelled.bad_rows.count})
-    leaks = int(np.count_nonzero(np.isin(evaluation.hashes, train.hashes)))
-    return train, evaluation, facts, tuple(_warnings(fitted, max_length, leaks))
+    refuse_empty(len(train), labelled.whole(), labelled.bad_rows(), labelled.num_bad, max_length)
+    template = template_words(chosen.description, found)
+    facts = exact_facts(data, found, template, max_length, fitted, (train, evaluation))
+    shortened, left_out = (report.fit.rows_shortened, report.fit.rows_left_out) if report.fit else (0, 0)
+    dropped = left_out + labelled.num_bad
+    return train, evaluation, facts.model_copy(update={"num_cut": shortened, "num_dropped": dropped}), report
 
 
 def _split(examples: StoredExamples, data: DataSection) -> tuple[StoredExamples, StoredExamples]:
@@ -163,12 +164,14 @@ def _split(examples: StoredExamples, data: DataSection) -> tuple[StoredExamples,
     return examples.at(train), examples.at(evaluation)
 
 
-def _warnings(fitted: FittedStore, max_length: int, leaks: int) -> Iterator[str]:
+def _warnings(report: LabelReport, train: StoredExamples, evaluation: StoredExamples) -> Iterator[str]:
     """What does not stop a run, but should not go unsaid."""
-    if fitted.num_dropped:
-        yield f"Rows left out, too long or without an answer within {max_length:,}: {fitted.num_dropped:,}."
-    if fitted.num_answers_cut:
-        yield f"Rows whose answers lose their end at {max_length:,} tokens: {fitted.num_answers_cut:,}."
+    fit = report.fit
+    if fit is not None and fit.rows_left_out:
+        yield f"Rows left out, because nothing of them can be kept within {fit.max_length:,}: {fit.rows_left_out:,}."
+    if fit is not None and fit.answers_cut:
+        yield f"Rows whose answers lose their end at {fit.max_length:,} tokens: {fit.answers_cut:,}."
+    leaks = int(np.count_nonzero(np.isin(evaluation.hashes, train.hashes)))
     if leaks:
         yield f"Held-out rows that are also trained on, so that their loss says little: {leaks:,}."
 

@@ -12,10 +12,9 @@ import numpy as np
 
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.report import LabelReport, ReportBuilder
-from tui_tuner.data.audit.row_checks import check_fit
 from tui_tuner.data.checked_rows import CheckedRow, ReportProgress, RowStream
 from tui_tuner.data.labels import LabelledExample, TrainOn
-from tui_tuner.data.lengths import fit_conversation
+from tui_tuner.data.lengths.row_fitting import FittedRow, RowFitter
 from tui_tuner.data.rendering.pool import RenderPool
 from tui_tuner.data.rendering.template_choice import ChosenTemplate, choose_template
 from tui_tuner.data.rows import RowRef
@@ -36,11 +35,19 @@ class AuditedRow:
     """Index of the data source in the recipe; held-out sources count on."""
     kind: Literal["conversation", "document", "unusable"]
     text: str
-    """The whole rendered text, exactly as it was tokenised, without what is added as ids; empty where unusable."""
+    """The rendered text, exactly as it was tokenised, without what is added as ids; empty where unusable.
+
+    Of a row that lost turns it is that without them; of one that is cut or left out it is the whole text.
+    """
     input_ids: IntArray
     """Empty where the row is unusable, or left out for its length."""
     labels: IntArray
     """Unshifted: the token itself where it is trained, -100 elsewhere; as long as `input_ids`."""
+    cut_ids: IntArray
+    """What the max length takes off the end of the row: all of a row that is left out."""
+    cut_labels: IntArray
+    num_turns_dropped: int
+    """Oldest turns that the max length takes away."""
     findings: tuple[Finding, ...]
     """For an unusable row the reason is one of them."""
 
@@ -65,7 +72,9 @@ class AuditRun:
         """The model's tokenizer, for showing tokens."""
         self._chosen: ChosenTemplate = choose_template(data.chat_template, self.tokenizer)
         self._pool.load(self._chosen.audited(self.tokenizer))
-        self._report = ReportBuilder(max_length, data.on_disagreement, data.on_bad_row)
+        self._report = ReportBuilder(data.on_disagreement, data.on_bad_row)
+        if max_length is not None:
+            self._report.settle(max_length, data.over_length)
 
     def __enter__(self) -> Self:
         return self
@@ -89,26 +98,23 @@ class AuditRun:
         Raises:
             DataError: a file or the template cannot be used.
         """
-        stream = RowStream(self._data)
-        for row in stream.rows(self._pool, self.tokenizer, self._train_on, self._progress):
+        stream, fitter = RowStream(self._data), None
+        if self._max_length is not None:
+            fitter = RowFitter(self._max_length, self._data.over_length, self._pool, self.tokenizer, self._train_on)
+        for row in stream.rows(self._pool, self.tokenizer, self._train_on, self._progress, fitter):
             yield self._audited(row)
 
     def _audited(self, row: CheckedRow) -> AuditedRow:
         if row.example is None:
             (finding,) = row.findings
             self._report.add_refused(row.index, row.ref, finding)
-            return _audited_row(row, None, row.findings)
-        kept, findings = self._fitted(row.example)
+            return _unusable(row)
         is_evaluation = row.source >= len(self._data.sources)
-        everything = self._report.add(row.index, row.example, (*row.findings, *findings), is_evaluation)
-        return _audited_row(row, kept, everything)
-
-    def _fitted(self, example: LabelledExample) -> tuple[LabelledExample | None, tuple[Finding, ...]]:
-        """The row at the max length, and what that took. Documents are split there, and lose nothing."""
-        if self._max_length is None or example.kind == "document":
-            return example, ()
-        kept = fit_conversation(example, self._max_length, self._data.over_length)
-        return kept, check_fit(example, kept)
+        findings = self._report.add(row.index, row.example, row.findings, is_evaluation)
+        is_dropped = row.disagreement is not None and self._data.on_disagreement == "drop"
+        if row.fitted is not None and not is_dropped:
+            self._report.add_fit(row.index, row.example, row.fitted, was_compared=row.is_compared)
+        return _usable(row, row.example, row.fitted, findings)
 
 
 def audit_rows(
@@ -120,8 +126,8 @@ def audit_rows(
 ) -> AuditRun:
     """Start the audit of all sources of a data section; rows are read while `rows` is walked through.
 
-    `tokenizer_folder` needs no more than a tokenizer. With a `max_length` conversations are shortened as the recipe's
-    `over_length` says, and rows that are left out for their length come with that as a finding and no tokens.
+    `tokenizer_folder` needs no more than a tokenizer. With a `max_length` conversations come as they are trained at
+    it, shortened as the recipe's `over_length` says; rows that are left out come with that as a finding, and no tokens.
     `progress` hears how many bytes of how many are done.
 
     Raises:
@@ -130,14 +136,40 @@ def audit_rows(
     return AuditRun(data, tokenizer_folder, train_on, max_length, progress)
 
 
-def _audited_row(row: CheckedRow, kept: LabelledExample | None, findings: tuple[Finding, ...]) -> AuditedRow:
+def _unusable(row: CheckedRow) -> AuditedRow:
     return AuditedRow(
         index=row.index,
         ref=row.ref,
         source=row.source,
-        kind="unusable" if row.example is None else row.example.kind,
+        kind="unusable",
         text=row.text,
+        input_ids=NO_TOKENS,
+        labels=NO_TOKENS,
+        cut_ids=NO_TOKENS,
+        cut_labels=NO_TOKENS,
+        num_turns_dropped=0,
+        findings=row.findings,
+    )
+
+
+def _usable(
+    row: CheckedRow, whole: LabelledExample, fitted: FittedRow | None, findings: tuple[Finding, ...]
+) -> AuditedRow:
+    kept = whole if fitted is None else fitted.example
+    num_turns_dropped = 0 if fitted is None else fitted.num_turns_dropped
+    num_kept = 0 if kept is None else kept.num_tokens
+    # A row that lost turns was rendered anew, and ends where the whole row ends.
+    cut_from = whole.num_tokens if num_turns_dropped else num_kept
+    return AuditedRow(
+        index=row.index,
+        ref=row.ref,
+        source=row.source,
+        kind=whole.kind,
+        text=row.text if fitted is None else fitted.text,
         input_ids=NO_TOKENS if kept is None else kept.input_ids,
         labels=NO_TOKENS if kept is None else kept.labels,
-        findings=findings,
+        cut_ids=whole.input_ids[cut_from:],
+        cut_labels=whole.labels[cut_from:],
+        num_turns_dropped=num_turns_dropped,
+        findings=findings if fitted is None else (*findings, *fitted.findings),
     )

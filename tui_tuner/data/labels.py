@@ -1,18 +1,15 @@
 """Token ids and labels of each row. A label is the token itself where it is trained and -100 elsewhere, unshifted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from tui_tuner.data.rendering.rows import RenderedRow, RowKind, RowRenderer
-from tui_tuner.data.rows import BadRow, RowRef, Sample
+from tui_tuner.data.rendering.rows import RenderedRow, RowKind
+from tui_tuner.data.rows import BadRow, RowRef
 from tui_tuner.data.tokenizer import EncodedText, IntArray, TextTokenizer
-from tui_tuner.data.turn_endings import turn_endings
-
-if TYPE_CHECKING:  # a parent process has no use for jinja2
-    from tui_tuner.data.chat import ChatTemplate
 
 NOT_TRAINED = -100
 TrainOn = Literal["assistant", "last_assistant", "everything"]
@@ -21,7 +18,7 @@ OPENING_SHARE = 4
 OPENING_TOKENS = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledExample:
     """What the engine trains on: one row, or one piece of a document."""
 
@@ -42,7 +39,7 @@ class LabelledExample:
     def num_tokens(self) -> int:
         return len(self.input_ids)
 
-    @property
+    @cached_property
     def num_trained(self) -> int:
         """Tokens that count in the loss. The first of a sequence is never predicted."""
         return int(np.count_nonzero(self.labels[1:] != NOT_TRAINED))
@@ -60,46 +57,41 @@ class LabelledRow:
 
 
 def label_rows(
-    rows: Sequence[RenderedRow | BadRow], tokenizer: TextTokenizer, train_on: TrainOn
+    rows: Sequence[RenderedRow | BadRow], tokenizer: TextTokenizer, train_on: TrainOn, source: int = 0
 ) -> Iterator[LabelledRow | BadRow]:
-    """Label rendered rows in their order, tokenised together. One that trains nothing becomes a `BadRow`."""
+    """Label rendered rows of one source in their order, tokenised together.
+
+    One that trains nothing becomes a `BadRow`.
+    """
     good = [row for row in rows if isinstance(row, RenderedRow)]
     encoded = iter(tokenizer.encode_batch([text for row in good for text in _texts(row)]))
     for row in rows:
         if isinstance(row, BadRow):
             yield row
             continue
-        labelled = _labelled(row, next(encoded), tokenizer, train_on)
+        labelled = _labelled(row, next(encoded), tokenizer, train_on, source)
         if row.rejected is not None:
-            rejected = _labelled(row.rejected, next(encoded), tokenizer, train_on)
+            rejected = _labelled(row.rejected, next(encoded), tokenizer, train_on, source)
             labelled = replace(labelled, rejected=rejected)
         is_trained = labelled.example.num_trained > 0
         yield labelled if is_trained else BadRow(ref=row.ref, reason="no token of this row is trained")
-
-
-def label_samples(
-    samples: Iterable[Sample], template: "ChatTemplate", tokenizer: TextTokenizer, train_on: TrainOn
-) -> Iterator[LabelledExample | BadRow]:
-    """Label rows in their order with a trusted template, which is rendered in this very process."""
-    renderer = RowRenderer(template, turn_endings(tokenizer))
-    for sample in samples:
-        for row in label_rows([renderer.render(sample)], tokenizer, train_on):
-            yield row if isinstance(row, BadRow) else row.example
 
 
 def _texts(row: RenderedRow) -> tuple[str, ...]:
     return (row.text,) if row.rejected is None else (row.text, row.rejected.text)
 
 
-def _labelled(row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer, train_on: TrainOn) -> LabelledRow:
+def _labelled(
+    row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer, train_on: TrainOn, source: int
+) -> LabelledRow:
     if row.kind == "document":
-        example = _document(row, encoded, tokenizer)
+        example = _document(row, encoded, tokenizer, source)
     else:
-        example = _conversation(row, encoded, tokenizer, train_on)
+        example = _conversation(row, encoded, tokenizer, train_on, source)
     return LabelledRow(rendered=row, encoded=encoded, example=example)
 
 
-def _document(row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer) -> LabelledExample:
+def _document(row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer, source: int) -> LabelledExample:
     """BOS where the tokenizer wants one, the text, EOS; every token is trained."""
     first = [tokenizer.bos_id] if tokenizer.adds_bos and tokenizer.bos_id is not None else []
     last = [tokenizer.eos_id] if tokenizer.eos_id is not None else []
@@ -112,11 +104,12 @@ def _document(row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer) 
         labels=input_ids,
         prompt_ids=input_ids[:opening],
         answer_start=opening,
+        source=source,
     )
 
 
 def _conversation(
-    row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer, train_on: TrainOn
+    row: RenderedRow, encoded: EncodedText, tokenizer: TextTokenizer, train_on: TrainOn, source: int
 ) -> LabelledExample:
     """A token is trained if it holds any character of a trained turn."""
     is_trained = np.full(len(encoded.ids), train_on == "everything")
@@ -135,4 +128,5 @@ def _conversation(
         prompt_ids=prompt_ids,
         answer_start=answer_start,
         question=row.question,
+        source=source,
     )

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-TAG = r"</?[A-Za-z][^<>\s]{0,40}>|\[/?[A-Z_]{2,40}\]"
+TAG = r"</?[|\uff5c]?[A-Za-z][^<>\s]{0,40}>|\[/?[A-Z_]{2,40}\]"
 """What templates write as markers even where the tokenizer has no token for it."""
 
 
@@ -39,7 +39,11 @@ def supplied_by_prompt(
     repeated = _repeated(rest, expected, markers)
     if repeated:
         return Supplied(length + repeated)
-    is_marked = markers.match(rest.lstrip()) if is_call else not markers.sub("", rest + expected).strip()
+    if is_call:
+        is_head = any(match[0] in rest for match in markers.finditer(expected))
+        is_marked = markers.match(rest.lstrip()) is not None and not is_head
+    else:
+        is_marked = not markers.sub("", rest + expected).strip()
     return Supplied(length, expected.strip()) if is_marked else None
 
 

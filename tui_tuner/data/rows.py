@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 Tools = Sequence[Mapping[str, object]] | None
 """Schemas of the tools that a conversation may call."""
+OPTIONAL_FIELDS = ("reasoning_content", "thinking", "tool_calls", "name", "tool_call_id")
+"""Of a message, beside role and content."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,19 +55,18 @@ class Message:
     @property
     def is_plain(self) -> bool:
         """Whether role and content are all there is."""
-        return self.content is not None and len(self.as_fields()) == 2
+        has_thoughts = self.reasoning_content is not None or self.thinking is not None
+        has_ids = self.name is not None or self.tool_call_id is not None
+        return self.content is not None and self.tool_calls is None and not (has_thoughts or has_ids)
 
     def as_fields(self) -> dict[str, object]:
         """The message as chat templates take it."""
         fields: dict[str, object] = {"role": self.role, "content": self.content}
-        extras = {
-            "reasoning_content": self.reasoning_content,
-            "thinking": self.thinking,
-            "tool_calls": None if self.tool_calls is None else [dict(call) for call in self.tool_calls],
-            "name": self.name,
-            "tool_call_id": self.tool_call_id,
-        }
-        return fields | {key: value for key, value in extras.items() if value is not None}
+        for name in OPTIONAL_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                fields[name] = [dict(call) for call in value] if name == "tool_calls" else value
+        return fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

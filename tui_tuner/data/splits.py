@@ -47,11 +47,9 @@ def epoch_order(sources: IntArray, weights: Sequence[float], seed: int, epoch: i
     return rows[_shuffled(len(rows), seed, 1, epoch)] if shuffle else rows
 
 
-def shuffled_bins(bins: Sequence[tuple[int, ...]], seed: int, epoch: int, shuffle: bool) -> tuple[tuple[int, ...], ...]:
-    """Packed bins in the order in which an epoch sees them."""
-    if not shuffle:
-        return tuple(bins)
-    return tuple(bins[index] for index in _shuffled(len(bins), seed, 2, epoch).tolist())
+def bin_order(num_bins: int, seed: int, epoch: int, shuffle: bool) -> IndexArray:
+    """The order in which an epoch sees packed bins."""
+    return _shuffled(num_bins, seed, 2, epoch) if shuffle else np.arange(num_bins)
 
 
 def _weighted(rows: IndexArray, weight: float, seed: int, source: int, epoch: int) -> IndexArray:

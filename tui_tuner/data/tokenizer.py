@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from tui_tuner.errors import DataError
 
 TOKEN_FIELDS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 IntArray = np.ndarray[tuple[int], np.dtype[np.int32]]
+NOWHERE = np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,12 +63,12 @@ class TextTokenizer:
         return self._id("pad_token")
 
     def encode(self, text: str) -> EncodedText:
-        return _encoded(self.backend.encode(text, add_special_tokens=False), len(text))
+        return _encoded([self.backend.encode(text, add_special_tokens=False)], [len(text)])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[EncodedText]:
         """Encode on all cores."""
         encodings = self.backend.encode_batch(list(texts), add_special_tokens=False)
-        return [_encoded(encoding, len(text)) for encoding, text in zip(encodings, texts, strict=True)]
+        return _encoded(encodings, [len(text) for text in texts])
 
     def decode(self, ids: Sequence[int] | IntArray, skip_special_tokens: bool = False) -> str:
         return self.backend.decode([int(one) for one in ids], skip_special_tokens=skip_special_tokens)
@@ -113,14 +114,22 @@ def load_text_tokenizer(folder: Path) -> TextTokenizer:
     )
 
 
-def _encoded(encoding: Encoding, length: int) -> EncodedText:
-    ids = np.fromiter(encoding.ids, dtype=np.int32)
-    borders = np.fromiter(chain.from_iterable(encoding.offsets), dtype=np.int32, count=2 * len(ids))
-    starts, ends = borders[::2].copy(), borders[1::2].copy()
-    empty = np.flatnonzero(ends <= starts)
-    if empty.size:
-        _fill_gaps(starts, ends, empty, length)
-    return EncodedText(ids, starts, ends)
+def _encoded(encodings: Sequence[Encoding], lengths: Sequence[int]) -> list[EncodedText]:
+    """Many texts at once: short ones cost less so. `lengths` are those of the texts."""
+    borders = [0, *accumulate(len(encoding) for encoding in encodings)]
+    num_tokens = borders[-1]
+    ids = np.fromiter(chain.from_iterable(one.ids for one in encodings), dtype=np.int32, count=num_tokens)
+    offsets = chain.from_iterable(chain.from_iterable(one.offsets for one in encodings))
+    starts, ends = np.fromiter(offsets, dtype=np.int32, count=2 * num_tokens).reshape(-1, 2).T.copy()
+    has_empty = bool((ends <= starts).any())
+    encoded = []
+    for (begin, end), length in zip(pairwise(borders), lengths, strict=True):
+        one = EncodedText(ids[begin:end], starts[begin:end], ends[begin:end])
+        empty = np.flatnonzero(one.ends <= one.starts) if has_empty else NOWHERE
+        if empty.size:
+            _fill_gaps(one.starts, one.ends, empty, length)
+        encoded.append(one)
+    return encoded
 
 
 def _fill_gaps(starts: IntArray, ends: IntArray, empty: np.ndarray[tuple[int], np.dtype[np.intp]], length: int) -> None:

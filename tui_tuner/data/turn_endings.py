@@ -50,6 +50,13 @@ class TurnEndings:
         stops = [token for token in self.unsplit.finditer(shared) if token[0] in self.stops and token[0] not in own]
         return stops[0].end() if stops else self.after_calls(after, after_as_last)
 
+    def other_tail(self, tail: str, followed: str) -> str:
+        """What to compare the `tail` of a last reply with: what `followed` it when a question came behind.
+
+        The tail itself where they have nothing in common: some turns are closed only where they come last.
+        """
+        return followed if self._shared(tail, followed).strip() else tail
+
     def without_stop(self, text: str) -> str:
         """The text without the stop token at its end."""
         return next((text.removesuffix(stop) for stop in self.stops if text.endswith(stop)), text)
@@ -83,7 +90,7 @@ class TurnEndings:
         shared = shared_prefix(after, after_as_last)
         if shared in (after, after_as_last):
             return shared
-        borders = [shared.rfind(space) + 1 for space in " \n\t"]
+        borders = [shared.rfind(end) + 1 for end in " \n\t>]"]
         borders += [token.end() for token in self.unsplit.finditer(after) if token.end() <= len(shared)]
         return shared[: max(borders)]
 

@@ -72,6 +72,17 @@ def adapter_decisions(plan: AdapterPlan, section: AdapterSection) -> tuple[Decis
     return tuple(decisions)
 
 
+def adapter_parameters(module: ModuleShape, rank: int, use_dora: bool) -> int:
+    """What one linear module gets. LoRA: A is rank x in, B is out x rank. DoRA adds one magnitude for each output."""
+    out_features, in_features = module.weight
+    return rank * (in_features + out_features) + (out_features if use_dora else 0)
+
+
+def is_target(path: str, name: str) -> bool:
+    """Whether a name under adapter.targets means the module: PEFT's rule for target_modules."""
+    return path == name or path.endswith(f".{name}")
+
+
 def _choose(section: AdapterSection, base: BaseModel) -> _Choice:
     linears = [module for module in base.modules if module.kind == "linear"]
     layer_problems = _layer_problems(section, base.facts.num_layers)
@@ -105,19 +116,15 @@ def _layer_problems(section: AdapterSection, num_layers: int) -> list[Problem]:
 def _named_targets(names: Sequence[str], base: BaseModel) -> tuple[set[ModuleShape], list[Problem]]:
     """Modules whose path is a name, or ends in a dot and the name: PEFT's rule for target_modules."""
     linears = [module for module in base.modules if module.kind == "linear"]
-    unknown = [name for name in names if not any(_is_target(module.path, name) for module in linears)]
+    unknown = [name for name in names if not any(is_target(module.path, name) for module in linears)]
     problems = [Problem(path="adapter.targets", message=_unknown_target(name, base)) for name in unknown]
-    return {module for module in linears if any(_is_target(module.path, name) for name in names)}, problems
-
-
-def _is_target(path: str, name: str) -> bool:
-    return path == name or path.endswith(f".{name}")
+    return {module for module in linears if any(is_target(module.path, name) for name in names)}, problems
 
 
 def _unknown_target(name: str, base: BaseModel) -> str:
     if name == "all-linear":
         return '"all-linear" is written targets = "auto" here'
-    if any(_is_target(module.path, name) for module in base.modules):
+    if any(is_target(module.path, name) for module in base.modules):
         return f'"{name}" is no linear module of a layer; train it in full under adapter.modules_to_save'
     return f'no linear module is called "{name}"{_near(name, _leaf_names(base, ("linear",)))}'
 
@@ -190,8 +197,7 @@ def _target_names(targets: Sequence[LoraTarget], base: BaseModel) -> tuple[str, 
 
 def _target(module: ModuleShape, rank: int, use_dora: bool) -> LoraTarget:
     out_features, in_features = module.weight
-    # LoRA: A is rank x in, B is out x rank. DoRA adds one magnitude for each output.
-    num_trainable = rank * (in_features + out_features) + (out_features if use_dora else 0)
+    num_trainable = adapter_parameters(module, rank, use_dora)
     return LoraTarget(path=module.path, in_features=in_features, out_features=out_features, num_trainable=num_trainable)
 
 

@@ -17,8 +17,17 @@ JOURNAL_BYTES = 64_000_000
 def bytes_needed(plan: RunPlan) -> int:
     """Disk that a run takes at most: checkpoints with optimizer states, one being written, and the final adapter."""
     checkpoints = plan.recipe.training.keep_checkpoints + KEPT_BESIDE + 1
-    checkpoint = plan.adapter.adapter_bytes + plan.memory.optimizer
-    return checkpoints * checkpoint + plan.adapter.adapter_bytes + JOURNAL_BYTES
+    return checkpoints * _checkpoint_bytes(plan) + plan.adapter.adapter_bytes + JOURNAL_BYTES
+
+
+def bytes_needed_to_resume(plan: RunPlan) -> int:
+    """Disk that a run still takes whose checkpoints lie there already: one that is being written, and the result."""
+    return _checkpoint_bytes(plan) + plan.adapter.adapter_bytes + JOURNAL_BYTES
+
+
+def _checkpoint_bytes(plan: RunPlan) -> int:
+    masters = 4 * plan.adapter.num_trainable if plan.adapter.method == "full" else 0
+    return plan.adapter.adapter_bytes + plan.memory.optimizer + masters
 
 
 def check_output(plan: RunPlan) -> None:

@@ -45,7 +45,7 @@ def read_header(path: Path) -> tuple[StoredTensor, ...]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            text = _header_text(path, size, file.read(8), file.read(min(size, MAX_HEADER_BYTES)))
+            text = file.read(_header_length(path, size, file.read(8)))
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing.", "Download the model again; a part of it was not fetched.") from error
     except OSError as error:
@@ -58,7 +58,7 @@ def read_header(path: Path) -> tuple[StoredTensor, ...]:
     )
 
 
-def _header_text(path: Path, size: int, length_bytes: bytes, start: bytes) -> bytes:
+def _header_length(path: Path, size: int, length_bytes: bytes) -> int:
     if len(length_bytes) < 8:
         raise ModelError(f"{path} is no safetensors file: it has {size:,} bytes.", DOWNLOAD_AGAIN)
     (length,) = struct.unpack("<Q", length_bytes)
@@ -70,7 +70,7 @@ def _header_text(path: Path, size: int, length_bytes: bytes, start: bytes) -> by
     if 8 + length > size:
         wanted = 8 + length
         raise ModelError(f"{path} is truncated: its header takes {wanted:,} bytes, it has {size:,}.", DOWNLOAD_AGAIN)
-    return start[:length]
+    return int(length)
 
 
 def _entries(path: Path, text: bytes) -> dict[str, Any]:

@@ -118,6 +118,10 @@ def data_warnings(data: DataFacts, schedule: StepSchedule) -> tuple[str, ...]:
             f"{how}{data.num_cut:,} of {data.num_rows:,} rows are longer than {data.max_length} tokens: "
             "what is beyond is not learned"
         )
+    if data.num_dropped > data.num_rows * MANY_CUT:
+        warnings.append(
+            f"{how}{data.num_dropped:,} rows are left out: too long for {data.max_length} tokens, or unusable"
+        )
     if schedule.warmup_steps >= schedule.total_steps and schedule.warmup_steps:
         warnings.append(
             f"the warm-up of {schedule.warmup_steps} steps is as long as the run of {schedule.total_steps}: "

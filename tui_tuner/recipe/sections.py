@@ -173,8 +173,9 @@ class DataSection(Section):
     over_length: Literal["keep_turns", "drop", "cut"] = option(
         "keep_turns",
         "Over-long rows",
-        'What happens to a conversation above the max length: "keep_turns" keeps it up to the last answer that fits '
-        'whole, "drop" leaves it out, "cut" cuts it off anywhere. Counts are always shown; plain text is split.',
+        'What happens to a conversation above the max length: "keep_turns" drops its oldest turns until the rest fits, '
+        'and leaves it out where its last exchange does not fit; "drop" leaves it out; "cut" cuts off its end, also '
+        "within an answer. Counts are always shown; plain text is split.",
     )
     packing: bool | Auto = option(
         "auto",

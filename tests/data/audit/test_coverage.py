@@ -68,3 +68,12 @@ def test_lost_calls_are_named_with_their_arguments() -> None:
 def test_nothing_of_a_call_is_lost_in_json() -> None:
     conversation = row(user("A"), calling('Ro"me\n'), result("rain"), reply("B"))
     assert lost(conversation, "{% for m in messages %}[{{ m | tojson }}]{% endfor %}") == []
+
+
+def test_content_before_its_thoughts_is_looked_for_too() -> None:
+    found = audit(
+        row(user("A"), reply("Well. <think>hm</think>B")), family_template(QWEN3, "qwen3"), family_tokenizer("qwen3")
+    )
+    assert [one.detail for one in found.findings] == [
+        "content before its thoughts of the assistant turn is not in the text"
+    ]

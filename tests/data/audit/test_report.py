@@ -1,6 +1,7 @@
 """The report adds up, and refuses where training has to."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,11 @@ from hypothesis import strategies as st
 
 from tests.data.audit.rows import example_of
 from tests.data.material import REF
-from tui_tuner.data.audit.findings import CHECKS, Finding, finding_of_refusal
-from tui_tuner.data.audit.report import LabelReport, OnDisagreement, ReportBuilder
+from tui_tuner.data.audit.findings import CHECKS, Finding, finding_of_refusal, finding_of_unreadable
+from tui_tuner.data.audit.refusing import OnDisagreement
+from tui_tuner.data.audit.report import LabelReport, ReportBuilder
+from tui_tuner.data.lengths.cutting import cut_conversation
+from tui_tuner.data.lengths.row_fitting import FittedRow
 
 DISAGREEMENT = Finding("disagreement", "2 tokens differ", 1)
 
@@ -56,19 +60,73 @@ def test_a_refused_row_is_counted_under_its_check() -> None:
 
 @given(lengths=st.lists(st.tuples(st.integers(2, 700), st.integers(1, 40)), min_size=1, max_size=20))
 def test_cuts_equal_a_recount(lengths: list[tuple[int, int]]) -> None:
-    builder = ReportBuilder(max_length=100)
+    builder = ReportBuilder()
+    builder.settle(100, "cut")
     examples = [example_of(list(range(length)), min(start, length - 1)) for length, start in lengths]
     for row, example in enumerate(examples):
         builder.add(row, example, ())
+        if example.num_tokens > 100:
+            builder.add_fit(row, example, FittedRow(example=cut_conversation(example, 100), text="", findings=()))
     report = builder.report()
-    kept = sum(max(0, min(100, one.num_tokens) - max(1, one.answer_start)) for one in examples)
-    assert report.cuts[0].max_length == 100
-    assert report.cuts[0].rows_cut == report.cuts[0].answers_cut == sum(one.num_tokens > 100 for one in examples)
-    assert report.cuts[0].trained_share_kept == pytest.approx(kept / report.num_trained)
+    for cut in report.cuts:
+        limit = cut.max_length
+        kept = sum(max(0, min(limit, one.num_tokens) - max(1, one.answer_start)) for one in examples)
+        assert cut.rows_cut == cut.answers_cut == sum(one.num_tokens > limit for one in examples)
+        assert cut.trained_share_kept == pytest.approx(kept / report.num_trained)
+    assert report.fit is not None
+    assert (report.cuts[0].max_length, report.fit.rows_shortened) == (100, report.cuts[0].rows_cut)
+    assert report.fit.trained_share_kept == pytest.approx(report.cuts[0].trained_share_kept)
     assert sum(one.num_rows for one in report.histogram) == len(examples)
+
+
+def test_a_length_that_is_settled_late_counts_the_same() -> None:
+    early, late = ReportBuilder(), ReportBuilder()
+    long = example_of(list(range(50)))
+    left_out = FittedRow(example=None, text="", findings=(Finding("row_left_out", "so"),))
+    early.settle(20, "drop")
+    for row, example in enumerate((long, example_of([1, 2]))):
+        early.add(row, example, ())
+        late.add(row, example, ())
+        if row == 0:
+            early.add_fit(row, example, left_out)
+    late.settle(20, "drop")
+    late.add_fit(0, long, left_out)
+    assert early.report() == late.report()
+    fit = early.report().fit
+    assert fit is not None
+    assert (fit.rows_left_out, fit.rows_shortened) == (1, 0)
+    assert fit.trained_share_kept == pytest.approx(1 / 50)
+
+
+def test_a_row_that_is_too_long_everywhere_refuses() -> None:
+    builder = ReportBuilder()
+    builder.settle(20, "drop")
+    builder.add(0, example_of(list(range(50))), ())
+    builder.add_fit(0, example_of(list(range(50))), FittedRow(example=None, text="", findings=()))
+    assert builder.report().reasons == ("No row fits into 20 tokens",)
+
+
+def test_documents_are_never_cut() -> None:
+    builder = ReportBuilder()
+    builder.add(0, replace(example_of(list(range(900))), kind="document"), ())
+    assert {cut.rows_cut for cut in builder.report().cuts} == {0}
 
 
 def test_a_report_is_json() -> None:
     report = report_of(Finding("unconfirmed", "the template mixes turns"))
     assert json.loads(report.model_dump_json())["not_applicable"] == {"the template mixes turns": 1}
     assert LabelReport.model_validate_json(report.model_dump_json()) == report
+
+
+@pytest.mark.parametrize(
+    ("reason", "rendered", "read"),
+    [
+        ("the reply in turn 2 cannot be located in the rendered text", "not_located", "unreadable"),
+        ("JSON is cut off at column 9", "not_located", "unreadable"),
+        ("turn 2 is an empty assistant reply", "empty_reply", "empty_reply"),
+        ("no assistant turn (roles: user)", "no_trained_token", "no_trained_token"),
+        ("the chat template fails: no", "template_error", "template_error"),
+    ],
+)
+def test_a_refused_row_fails_the_check_of_where_it_failed(reason: str, rendered: str, read: str) -> None:
+    assert (finding_of_refusal(reason).check, finding_of_unreadable(reason).check) == (rendered, read)

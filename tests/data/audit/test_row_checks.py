@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.data.audit.rows import example_of
@@ -46,9 +47,21 @@ def test_a_pair_shares_its_prompt_and_closes_both_answers(tokenizer: TextTokeniz
     assert "token 1" in found[1].detail
 
 
-def test_a_cut_is_told_and_a_cut_answer_too() -> None:
+def test_a_cut_is_told_and_what_it_leaves() -> None:
     full = example_of([1, 2, 3, 4, 5, 6], 2, 5)
-    assert check_fit(full, full) == ()
-    assert [one.check for one in check_fit(full, None)] == ["row_cut"]
-    assert [one.check for one in check_fit(full, example_of([1, 2, 3, 4], 2))] == ["row_cut", "answer_cut"]
+    assert [one.check for one in check_fit(full, None)] == ["row_left_out"]
+    cut = check_fit(full, example_of([1, 2, 3, 4], 2))
+    assert [one.check for one in cut] == ["row_cut", "answer_cut", "fragment_left"]
     assert [one.check for one in check_fit(full, example_of([1, 2, 3, 4, 5], 2))] == ["row_cut"]
+
+
+def test_an_answer_that_breaks_off_behind_whole_ones_is_no_fragment() -> None:
+    mask = [-100, 2, -100, 4, 5, 6]
+    full = replace(example_of([1, 2, 3, 4, 5, 6]), labels=np.array(mask, dtype=np.int32))
+    kept = replace(full, input_ids=full.input_ids[:5], labels=full.labels[:5])
+    assert [one.check for one in check_fit(full, kept)] == ["row_cut", "answer_cut"]
+
+
+def test_dropped_turns_are_counted() -> None:
+    (finding,) = check_fit(example_of([1, 2, 3, 4, 5, 6]), example_of([4, 5, 6]), 2)
+    assert str(finding) == "row_cut: the 2 oldest turns are dropped; 3 of 6 tokens are kept"

@@ -18,7 +18,8 @@ from tests.data.audit.rows import (
     system,
     user,
 )
-from tui_tuner.data.labels import NOT_TRAINED, LabelledExample, label_samples
+from tests.data.material import label_samples
+from tui_tuner.data.labels import NOT_TRAINED, LabelledExample
 from tui_tuner.data.rows import Conversation
 from tui_tuner.data.tokenizer import TextTokenizer
 

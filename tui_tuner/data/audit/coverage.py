@@ -110,7 +110,9 @@ def _texts(message: Message) -> Iterator[tuple[str, str]]:
     content = message.content or ""
     thoughts, closing, answer = content.rpartition(END_OF_THOUGHTS)
     if message.role == "assistant" and closing:
-        yield THOUGHTS_IN_CONTENT, thoughts.rpartition(START_OF_THOUGHTS)[2]
+        before, opening, inside = thoughts.rpartition(START_OF_THOUGHTS)
+        yield "content before its thoughts", before if opening else ""
+        yield THOUGHTS_IN_CONTENT, inside
         content = answer
     yield "reasoning_content", message.reasoning_content or ""
     yield "thinking", message.thinking or ""

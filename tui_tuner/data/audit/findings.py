@@ -43,6 +43,13 @@ _ALL = (
         "blocking",
     ),
     CheckInfo(
+        "unreadable",
+        "Row cannot be read",
+        "The row is no valid JSON, or its fields are not what its shape needs; mend the line, or set data.on_bad_row "
+        'to "drop".',
+        "blocking",
+    ),
+    CheckInfo(
         "not_located",
         "A turn cannot be located",
         "Where this answer begins or ends in the rendered text is not certain; use a chat template that shows every "
@@ -58,7 +65,8 @@ _ALL = (
     CheckInfo(
         "no_trained_token",
         "Nothing is trained",
-        "No token of the row counts in the loss; raise data.max_length, or drop the row.",
+        "No token of the row counts in the loss, because it has no answer or the template leaves it out; mend the row "
+        "or drop it.",
         "blocking",
     ),
     CheckInfo(
@@ -144,9 +152,17 @@ _ALL = (
         "warning",
     ),
     CheckInfo(
+        "row_left_out",
+        "Row left out for its length",
+        "The row is longer than data.max_length and nothing of it can be kept under data.over_length, so it is not "
+        "trained on; raise data.max_length or split the row.",
+        "warning",
+    ),
+    CheckInfo(
         "row_cut",
         "Row shortened",
-        "The row is longer than data.max_length and lost tokens or turns; raise data.max_length to keep all of it.",
+        "The row is longer than data.max_length, so its oldest turns are dropped or its end is cut off, as "
+        "data.over_length says; raise data.max_length to keep all of it.",
         "note",
     ),
     CheckInfo(
@@ -154,6 +170,13 @@ _ALL = (
         "Answer cut",
         "An answer loses its end at data.max_length, so the model learns to break off; raise data.max_length or set "
         'data.over_length = "keep_turns".',
+        "warning",
+    ),
+    CheckInfo(
+        "fragment_left",
+        "Only part of an answer is left",
+        "All that the row trains at data.max_length is an answer without its end; raise data.max_length, or set "
+        'data.over_length = "keep_turns" to leave such rows out.',
         "warning",
     ),
     CheckInfo(
@@ -194,18 +217,23 @@ CHECKS: Mapping[str, CheckInfo] = MappingProxyType({info.name: info for info in 
 
 
 def finding_of_refusal(reason: str) -> Finding:
-    """The check that a refused row failed, by the reason that its `BadRow` gives."""
-    for words, check in _REFUSALS:
-        if words in reason:
-            return Finding(check, reason)
-    return Finding("not_located", reason)
+    """The check that a refused row failed, by the reason that its `BadRow` gives; for one that could be rendered."""
+    return Finding(_check_of(reason, "not_located"), reason)
+
+
+def finding_of_unreadable(reason: str) -> Finding:
+    """The same for a row that never got as far as the chat template."""
+    return Finding(_check_of(reason, "unreadable"), reason)
+
+
+def _check_of(reason: str, otherwise: str) -> str:
+    return next((check for words, check in _REFUSALS if words in reason), otherwise)
 
 
 _REFUSALS = (
-    ("the chat template fails", "template_error"),
-    ("the chat template calls itself", "template_error"),
+    ("the chat template", "template_error"),
     ("unknown role", "unknown_role"),
     ("empty assistant reply", "empty_reply"),
+    ("no assistant turn", "no_trained_token"),
     ("no token of this row is trained", "no_trained_token"),
-    ("disagree", "disagreement"),
 )

@@ -1,16 +1,32 @@
 """The checks of a row's tokens, made behind the labelling. They change nothing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from tui_tuner.data.audit.findings import Finding
-from tui_tuner.data.audit.text_checks import TextAudit, audit_text, check_conversation
-from tui_tuner.data.labels import NOT_TRAINED, LabelledExample
-from tui_tuner.data.lengths import breaks_off
+from tui_tuner.data.audit.second_method import compare_methods
+from tui_tuner.data.labels import NOT_TRAINED, LabelledExample, LabelledRow
+from tui_tuner.data.lengths.cutting import breaks_off, num_answers
 from tui_tuner.data.tokenizer import TextTokenizer
+from tui_tuner.data.turns import LocatedTurns
 
-__all__ = ["TextAudit", "audit_text", "check_conversation", "check_fit", "check_pair", "check_tokens"]
+
+def row_findings(row: LabelledRow, tokenizer: TextTokenizer) -> Iterator[Finding]:
+    """All that was found in an audited row: in its text, by comparing both methods, and in its tokens."""
+    yield from row.rendered.findings
+    if row.rendered.second is not None:
+        located = LocatedTurns(text=row.rendered.text, turns=row.rendered.turns)
+        difference = compare_methods(located, row.rendered.second, row.encoded)
+        if difference is not None:
+            yield difference
+    if row.rejected is None:
+        yield from check_tokens(row.example, tokenizer)
+        return
+    yield from check_pair(row.example, row.rejected.example, tokenizer)
+    for finding in row_findings(row.rejected, tokenizer):
+        yield replace(finding, detail=f"rejected: {finding.detail}")
 
 
 def check_tokens(example: LabelledExample, tokenizer: TextTokenizer) -> tuple[Finding, ...]:
@@ -34,15 +50,21 @@ def check_pair(chosen: LabelledExample, rejected: LabelledExample, tokenizer: Te
     return tuple(findings)
 
 
-def check_fit(full: LabelledExample, kept: LabelledExample | None) -> tuple[Finding, ...]:
-    """What a row lost to the max length; `kept` is None where it was left out."""
+def check_fit(
+    full: LabelledExample, kept: LabelledExample | None, num_turns_dropped: int = 0, *, why: str = ""
+) -> tuple[Finding, ...]:
+    """What a row lost to the max length; `kept` is None where it was left out, and `why` says then why that was."""
     if kept is None:
-        return (Finding("row_cut", f"all {full.num_tokens:,} tokens are left out"),)
-    if kept.num_tokens == full.num_tokens:
-        return ()
-    findings = [Finding("row_cut", f"{kept.num_tokens:,} of {full.num_tokens:,} tokens are kept")]
+        return (Finding("row_left_out", f"{full.num_tokens:,} tokens; {why}"),)
+    tokens = f"{kept.num_tokens:,} of {full.num_tokens:,} tokens are kept"
+    if num_turns_dropped:
+        turns = "the oldest turn is" if num_turns_dropped == 1 else f"the {num_turns_dropped} oldest turns are"
+        return (Finding("row_cut", f"{turns} dropped; {tokens}"),)
+    findings = [Finding("row_cut", f"the end is cut off; {tokens}")]
     if breaks_off(full, kept):
         findings.append(Finding("answer_cut", f"an answer breaks off at token {kept.num_tokens:,}"))
+        if num_answers(kept) == 1 and kept.labels[0] == NOT_TRAINED:
+            findings.append(Finding("fragment_left", "all that is trained of the row is an answer that breaks off"))
     return tuple(findings)
 
 

@@ -7,7 +7,8 @@ tracer that both have. Nothing here may call
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.token_facts import TokenFacts
 from tui_tuner.data.audit.tracing import Tracing, trace, trace_rendering
 from tui_tuner.data.prompted import supplied_by_prompt
-from tui_tuner.data.rows import Conversation, Message
+from tui_tuner.data.rendering.message_forms import PROBED_TOOLS
+from tui_tuner.data.rows import Conversation, Message, Tools
 from tui_tuner.data.turns import LocatedTurns
 from tui_tuner.errors import DataError
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # numpy and tokenizers are not for the processes that render 
     from tui_tuner.data.tokenizer import EncodedText
 
 SHOWN = 30
+QUESTION = Message(role="user", content="a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,25 @@ def closing_tokens(template: "ChatTemplate", facts: TokenFacts) -> frozenset[str
     return facts.stops | frozenset(found) if all(found) else facts.stops
 
 
+@lru_cache(maxsize=16)
+def usual_opening(template: "ChatTemplate") -> str:
+    """What the prompt adds behind a question, as far as an answer has it too; empty where that is nothing."""
+    for tools in PROBED_TOOLS:
+        with suppress(DataError):
+            return _opening(template, tools)
+    return ""
+
+
 def compare_methods(
     first: LocatedTurns, second: tuple[SecondSpan, ...] | NotApplicable, encoded: "EncodedText"
 ) -> Finding | None:
     """Compare which tokens the two methods train; None where they agree on every token."""
     if isinstance(second, NotApplicable):
         return Finding("unconfirmed", second.reason)
-    by_first = _trained(encoded, [(turn.start, turn.end) for turn in first.turns])
-    by_second = _trained(encoded, [(span.start, span.end) for span in second])
+    places, other_places = [(turn.start, turn.end) for turn in first.turns], [(one.start, one.end) for one in second]
+    if places == other_places:
+        return None
+    by_first, by_second = _trained(encoded, places), _trained(encoded, other_places)
     differing = (by_first != by_second).nonzero()[0]
     if not differing.size:
         return None
@@ -166,6 +180,44 @@ class _Turns:
 
     def _start(self, index: int, first: int) -> tuple[int, str]:
         """Behind what the prompt supplies, and what the prompt has instead where the row goes on differently."""
+        opening = usual_opening(self._template)
+        try:
+            start, parts = self._prompted(index, first)
+            if not opening or opening not in self._traced.text[start:first]:
+                return start, parts
+            unclear = _UnclearError(f"the template opens turn {index + 1} without being prompted for it")
+        except _UnclearError as error:
+            unclear = error
+        start, parts = self._borrowed(index, unclear)
+        if start > first or not self._traced.text[:start].rstrip().endswith(opening):
+            raise unclear
+        return start, parts
+
+    def _borrowed(self, index: int, unclear: _UnclearError) -> tuple[int, str]:
+        """With a question before the turn, what the model writes has to be the same, up to the end of the text."""
+        conversation, text = self._conversation, self._traced.text
+        asked = (*conversation.messages[:index], QUESTION, *conversation.messages[index:])
+        try:
+            traced = trace(asked, conversation.tools, self._template, self._template.render(asked, conversation.tools))
+        except DataError:
+            raise unclear from None
+        if isinstance(traced, str):
+            raise unclear
+        there = _Turns(replace(conversation, messages=asked), traced, self._template, self._facts)
+        start, parts = there.prompted_start(index + 1)
+        written = traced.text[start:]
+        if not text.endswith(written):
+            raise unclear
+        return len(text) - len(written), parts
+
+    def prompted_start(self, index: int) -> tuple[int, str]:
+        """Where the prompt alone says that a turn begins. Raises as `span` does."""
+        own = [position for mark, position in self._once.items() if self._traced.owner(mark) == index]
+        if not own:
+            raise _UnclearError(f"turn {index + 1} is not in the rendered text, or more than once")
+        return self._prompted(index, min(own))
+
+    def _prompted(self, index: int, first: int) -> tuple[int, str]:
         conversation, text = self._conversation, self._traced.text
         prompted = trace_rendering(
             conversation.messages[:index], conversation.tools, self._template, self._traced, is_prompt=True
@@ -193,20 +245,38 @@ class _Turns:
         found = next((match.end() for match in self._facts.unsplit.finditer(gap) if match[0] in closing), None)
         if found is not None:
             return last + found
-        as_last = trace_rendering(
-            self._conversation.messages[: index + 1],
-            self._conversation.tools,
-            self._template,
-            self._traced,
-            is_prompt=False,
-        )
-        places = [position for position, mark in as_last[1] if mark == last_mark] if as_last else []
-        if as_last is None or len(places) != 1:
+        other = self._other_gap(index, gap, last_mark)
+        kept = self._kept_space(index, gap, last_mark)
+        return last + max(len(_shared_words(gap, other).rstrip()), kept)
+
+    def _other_gap(self, index: int, gap: str, last_mark: int) -> str:
+        """What follows where the row is over with this turn; where it is, what a question behind it leaves of that."""
+        messages = self._conversation.messages
+        is_last = index == len(messages) - 1
+        followed = self._behind((*messages[: index + 1], *((QUESTION,) if is_last else ())), last_mark)
+        if is_last:
+            return followed if followed and _shared_words(gap, followed).strip() else gap
+        if followed is None:
             raise _UnclearError(f"turn {index + 1} has no end that can be told from the head of the next turn")
-        shared = _shared_words(gap, as_last[0][places[0] :])
-        content = self._conversation.messages[index].content or ""
+        return followed
+
+    def _behind(self, messages: Sequence[Message], mark: int) -> str | None:
+        """The text behind a tracer in the rendering of these messages."""
+        traced = trace_rendering(messages, self._conversation.tools, self._template, self._traced, is_prompt=False)
+        places = [position for position, one in traced[1] if one == mark] if traced else []
+        return traced[0][places[0] :] if traced is not None and len(places) == 1 else None
+
+    def _kept_space(self, index: int, gap: str, last_mark: int) -> int:
+        """How much of the white space at the end of the content the template has kept."""
+        message = self._conversation.messages[index]
+        content = message.content or ""
         own = content[len(content.rstrip()) :]
-        return last + max(len(shared.rstrip()), len(own) if gap.startswith(own) else 0)
+        if not own or not gap.startswith(own):
+            return 0
+        stripped = replace(message, content=content.rstrip())
+        messages = (*self._conversation.messages[:index], stripped, *self._conversation.messages[index + 1 :])
+        without = self._behind(messages, last_mark)
+        return len(own) if without is None or len(without) < len(self._traced.text) - self._once[last_mark] else 0
 
     def _narrowed(self, span: SecondSpan, last: int) -> SecondSpan:
         """What the template itself marks as generated by the model wins, as far as it lies within the turn."""
@@ -220,19 +290,41 @@ class _Turns:
 
 def _shared_words(one: str, other: str) -> str:
     """What both begin with, up to a border between words where they part within one."""
-    length = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    length = _num_shared(one, other)
     if length in (len(one), len(other)):
         return one[:length]
-    return one[: max(one.rfind(space, 0, length) for space in " \n\t") + 1]
+    return one[: max(one.rfind(end, 0, length) for end in " \n\t>]") + 1]
+
+
+def _num_shared(one: str, other: str) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _opening(template: "ChatTemplate", tools: Tools) -> str:
+    answered = (QUESTION, Message(role="assistant", content="b"))
+    shared = template.render(answered[:1], tools, add_generation_prompt=True)
+    unprompted = template.render(answered[:1], tools)
+    for row in (answered, (*answered, QUESTION)):
+        traced = _probed(row, template, tools)
+        heads = [traced.text[:position] for position, mark in traced.marks if mark == 2] if traced else []
+        shared = shared[: _num_shared(shared, heads[0] if heads else "")]
+    return shared[_num_shared(shared, unprompted) :].strip()
+
+
+def _probed(messages: Sequence[Message], template: "ChatTemplate", tools: Tools) -> Tracing | None:
+    """A tracing of a row that is nobody's; None where the template refuses it or changes its own text."""
+    try:
+        traced = trace(messages, tools, template, template.render(messages, tools))
+    except DataError:
+        return None
+    return None if isinstance(traced, str) else traced
 
 
 def _closer(messages: Sequence[Message], template: "ChatTemplate", facts: TokenFacts) -> str:
     """The token behind the answer in turn 2: the first at which generation stops of those that follow at once."""
-    try:
-        traced = trace(messages, None, template, template.render(messages))
-    except DataError:
-        return ""
-    if isinstance(traced, str):
+    found = (_probed(messages, template, tools) for tools in PROBED_TOOLS)
+    traced = next((one for one in found if one is not None), None)
+    if traced is None:
         return ""
     text, marks = traced.text, traced.marks
     places = [position for position, mark in marks if mark == 3]

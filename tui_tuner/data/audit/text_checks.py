@@ -53,13 +53,6 @@ def audit_text(
     return TextAudit(findings, second)
 
 
-def check_conversation(
-    conversation: Conversation, located: LocatedTurns, template: "ChatTemplate", facts: TokenFacts
-) -> tuple[Finding, ...]:
-    """The findings of `audit_text`."""
-    return audit_text(conversation, located, template, facts).findings
-
-
 def _control_tokens(conversation: Conversation, facts: TokenFacts) -> Iterator[Finding]:
     for index, message in enumerate(conversation.messages):
         found = dict.fromkeys(match[0] for text in _texts(message) for match in facts.control.finditer(text))

@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tui_tuner.data.rows import Message, Tools
@@ -101,16 +103,15 @@ def without_tracers(rendered: str, base: int, num_fields: int) -> tuple[str, Mar
     """The text without tracers, and the tracers that were in it."""
     if not num_fields:
         return rendered, ()
-    pieces: list[str] = []
-    marks: list[tuple[int, int]] = []
-    position = copied = 0
-    for match in re.finditer(f"[{chr(base)}-{chr(base + 2 * num_fields - 1)}]", rendered):
-        pieces.append(rendered[copied : match.start()])
-        position += match.start() - copied
-        marks.append((position, ord(match[0]) - base))
-        copied = match.end()
-    pieces.append(rendered[copied:])
-    return "".join(pieces), tuple(marks)
+    parts = _tracers(base, num_fields).split(rendered)
+    positions = accumulate(map(len, parts[::2]))
+    marks = [(position, ord(mark) - base) for mark, position in zip(parts[1::2], positions, strict=False)]
+    return "".join(parts[::2]), tuple(marks)
+
+
+@lru_cache(maxsize=64)
+def _tracers(base: int, num_fields: int) -> re.Pattern[str]:
+    return re.compile(f"([{chr(base)}-{chr(base + 2 * num_fields - 1)}])")
 
 
 class _Tracer:
@@ -126,6 +127,8 @@ class _Tracer:
         content = message.content
         if content is not None:
             content = self._content(index, content, message.role == "assistant")
+        if message.is_plain:
+            return Message(role=message.role, content=content)
         return replace(
             message,
             content=content,

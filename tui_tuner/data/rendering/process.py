@@ -16,6 +16,8 @@ from tui_tuner.errors import DataError
 WORKER = "tui_tuner.data.rendering.worker"
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
 """Of the environment a renderer sees only these: no tokens, no names of machines."""
+PIPE_SIZE = 2**18
+"""Bytes that are read at once, and that may wait to be: a renderer need not stand still while its parent is busy."""
 TIMERS = (signal.SIGPROF, signal.SIGALRM)
 
 
@@ -31,6 +33,7 @@ class RendererProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            bufsize=PIPE_SIZE,
             env={**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
 

@@ -7,13 +7,15 @@ import numpy as np
 FEWEST_SLOTS = 2**10
 MOST_FILLED = 0.6
 EMPTY = 0
+MOVED_AT_ONCE = 2**14
+Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 class HashSet:
     """Open addressing: each hash stands at its own slot, or in the next free one behind it."""
 
     def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * FEWEST_SLOTS))
+        self._slots = array("Q", (EMPTY,)) * FEWEST_SLOTS
         self._count = 0
 
     def __len__(self) -> int:
@@ -45,8 +47,22 @@ class HashSet:
 
     def _grow(self) -> None:
         held = np.frombuffer(self._slots, dtype=np.uint64)
-        values = held[held != EMPTY].tolist()
+        values = held[held != EMPTY]
         del held
-        self._slots = array("Q", bytes(16 * len(self._slots)))
-        for value in values:
-            self._slots[self._place(value)] = value
+        num_slots = 2 * len(self._slots)
+        self._slots = array("Q")  # what is held twice while this grows are the values alone
+        self._slots = array("Q", (EMPTY,)) * num_slots
+        slots = np.frombuffer(self._slots, dtype=np.uint64)
+        for start in range(0, len(values), MOVED_AT_ONCE):
+            _fill(slots, values[start : start + MOVED_AT_ONCE])
+
+
+def _fill(slots: Hashes, values: Hashes) -> None:
+    """Put in all values: each goes on to the next slot for as long as another one has taken its place."""
+    last = np.uint64(len(slots) - 1)
+    places = values & last
+    while values.size:
+        is_free = slots[places] == EMPTY
+        slots[places[is_free]] = values[is_free]  # of several for one slot the last stays
+        is_left = slots[places] != values
+        values, places = values[is_left], (places[is_left] + np.uint64(1)) & last

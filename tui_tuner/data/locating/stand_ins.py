@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a parent process has no use for jinja2
 
 STAND_IN = "qzstandin"
 """Letters only: trimming, escaping and splitting leave it alone."""
+QUESTION = Message(role="user", content="a")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +105,16 @@ def splice(messages: Sequence[Message], index: int, message: Message) -> tuple[M
 
 
 def render_around(
-    template: "ChatTemplate", messages: Sequence[Message], tools: Tools, stand_in: str
+    template: "ChatTemplate",
+    messages: Sequence[Message],
+    tools: Tools,
+    stand_in: str,
+    *,
+    add_generation_prompt: bool = False,
 ) -> tuple[str, str] | None:
     """Text before and behind the stand-in; None where the template refuses the messages or loses the stand-in."""
     try:
-        return split_at(template.render(messages, tools), stand_in)
+        return split_at(template.render(messages, tools, add_generation_prompt), stand_in)
     except DataError:
         return None
 
@@ -118,5 +124,10 @@ def _ending(
 ) -> int | None:
     content = str(messages[index].content)
     around = split_at(text, content)
+    if around is None:
+        return None
+    if index == len(messages) - 1:
+        followed = render_around(template, (*messages, QUESTION), None, content)
+        return endings.after_reply(around[1], endings.other_tail(around[1], followed[1] if followed else ""))
     as_last = split_at(template.render(messages[: index + 1]), content)
-    return endings.after_reply(around[1], as_last[1]) if around and as_last else None
+    return endings.after_reply(around[1], as_last[1]) if as_last else None
