@@ -29,12 +29,17 @@ from tui_tuner.kernels.lora_layout import (
 
 def forward(x: Extended, weight: LoraWeight, out: Tensor, *, add: bool = False) -> Tensor:
     """Fills `x.ranks` and `out` [T, out]; `add` adds to what `out` holds (a residual) instead."""
-    if weight.layout.padded_rank > 0:
-        torch.mm(x.wide, weight.a.T, out=x.ranks)
+    fill_ranks(x, weight)
     if x.joined is not None:
         return _product(x.joined, weight.base_and_b.T, out, weight.bias, add)
     _product(x.wide, weight.base.T, out, weight.bias, add)
-    return out.addmm_(x.ranks, weight.b.T)
+    return out.addmm_(x.ranks, weight.b.T) if weight.layout.padded_rank > 0 else out
+
+
+def fill_ranks(x: Extended, weight: LoraWeight) -> None:
+    """x A^T into `x.ranks`, as forward does by the way."""
+    if weight.layout.padded_rank > 0:
+        torch.mm(x.wide, weight.a.T, out=x.ranks)
 
 
 def backward(
@@ -45,15 +50,26 @@ def backward(
     `x` as forward left it, or made again with its ranks. `grad_x` may be None where nothing below is trained, and may
     be the storage of `x` if `add` is not set.
     """
+    fill_gradient_ranks(dy, weight)
+    if weight.layout.padded_rank > 0:
+        add_adapter_gradients(dy, x, places)
+    if grad_x is not None:
+        input_gradient(dy, weight, grad_x, add=add)
+
+
+def fill_gradient_ranks(dy: Extended, weight: LoraWeight) -> None:
+    """dy (sB) into `dy.ranks`: the first step of backward, for callers that have x only after `input_gradient`."""
     if weight.layout.padded_rank > 0:
         torch.mm(dy.wide, weight.b, out=dy.ranks)
-        add_adapter_gradients(dy, x, places)
-    if grad_x is None:
-        return
+
+
+def input_gradient(dy: Extended, weight: LoraWeight, grad_x: Tensor, *, add: bool = False) -> None:
+    """The last step of backward: `grad_x` [T, in] from `dy` with its ranks."""
     if dy.joined is not None:
         _product(dy.joined, weight.base_and_a, grad_x, None, add)
-    else:
-        _product(dy.wide, weight.base, grad_x, None, add)
+        return
+    _product(dy.wide, weight.base, grad_x, None, add)
+    if weight.layout.padded_rank > 0:
         grad_x.addmm_(dy.ranks, weight.a)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from tui_tuner.errors import ModelError
 
@@ -35,10 +34,8 @@ def search_hub(text: str, list_models: ListModels | None = None) -> tuple[HubMod
     Raises:
         ModelError: the hub cannot be reached, or did not answer rightly.
     """
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HTTPError,  # type: ignore[attr-defined]  # of its HTTP library, whichever that is
-    )
+    # HTTPError is that of its HTTP library, whichever that is.
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
 
     if list_models is None and not is_hub_near():
         raise ModelError(UNREACHABLE, STILL_POSSIBLE)
@@ -59,6 +56,8 @@ def search_hub(text: str, list_models: ListModels | None = None) -> tuple[HubMod
 
 def is_hub_near() -> bool:
     """Whether the hub's host takes a connection now. huggingface_hub would try for half a minute to find that out."""
+    from urllib.request import getproxies
+
     from huggingface_hub import constants
 
     if getproxies():

@@ -1,0 +1,1 @@
+"""A decoder layer as one operation with forward and backward written out."""
