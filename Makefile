@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format types layers test-gpu docs clean
+.PHONY: demo test check format types layers test-nightly test-gpu docs clean
 
 demo: $(READY)
 	$(BIN)/tuner demo
@@ -22,6 +22,9 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+test-nightly: $(READY)
+	$(BIN)/python -m pytest -m nightly
 
 test-gpu:
 	$(PYTHON) -m pytest -m gpu

@@ -23,15 +23,26 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing that is not as it was; a line of the table below an error."""
+
+    what: str
+    """In words: "the chat template", "optimizer.learning_rate"."""
+    before: str
+    now: str
+
+
 class TunerError(Exception):
     """What is wrong (`message`, one line) and what to do about it (`hint`, may be empty)."""
 
     exit_code = EXIT_BAD_INPUT
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", changes: Sequence[Change] = ()) -> None:
         super().__init__(f"{message} {hint}".strip())
         self.message = message
         self.hint = hint
+        self.changes = tuple(changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.engine.tiny_runs import Done, greetings, train, write_rows
 from tests.tiny import byte_tokenizer, write_tiny_model
-from tui_tuner.engine.files import file_hash
+from tui_tuner.engine.saving.files import file_hash
 from tui_tuner.events import ModelReady, ProofFinished
 
 TOKENS = torch.arange(10, 40)[None]

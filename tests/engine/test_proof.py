@@ -11,13 +11,13 @@ from safetensors.torch import load_file, save_file
 from tests.engine.tiny_runs import recipe_in
 from tests.tiny import write_tiny_model
 from tui_tuner.data.labels import LabelledExample
-from tui_tuner.engine.adapter_files import CONFIG, WEIGHTS, save_adapter
 from tui_tuner.engine.adapters import TrainedSet, add_adapters
 from tui_tuner.engine.evaluation import evaluate
 from tui_tuner.engine.labelling import label_with_progress
 from tui_tuner.engine.loading import load_model
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.proof import prove
+from tui_tuner.engine.saving.adapter_files import CONFIG, WEIGHTS, save_adapter
 from tui_tuner.errors import AdapterError
 from tui_tuner.events import ProofFinished
 from tui_tuner.hardware import probe_hardware

@@ -8,7 +8,16 @@ import pytest
 
 from tests.plans import NOON, llama_plan, scripted_events, step_finished
 from tui_tuner.errors import RunError
-from tui_tuner.events import ControlApplied, Outcome, RunFailed, RunFinished, RunStarted, TrainEvent
+from tui_tuner.events import (
+    ControlApplied,
+    EvalFinished,
+    Outcome,
+    RunFailed,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TrainEvent,
+)
 from tui_tuner.journal import RunJournal, find_run, list_runs, summarise
 
 EVENTS = tuple(scripted_events())
@@ -99,3 +108,45 @@ def test_no_runs_folder_is_no_runs(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nowhere") == ()
     with pytest.raises(RunError, match="There are no runs"):
         find_run("last", tmp_path / "nowhere")
+
+
+def resumed(journal: RunJournal, step: int, superseded_from: int) -> None:
+    journal.append(
+        RunResumed(folder=str(journal.folder), step=step, checkpoint=f"step-{step}", superseded_from=superseded_from)
+    )
+
+
+def test_what_a_resumed_run_took_back_does_not_count(tmp_path: Path) -> None:
+    with record(tmp_path, "r1", EVENTS[:5]) as journal:
+        for step in (1, 2):
+            journal.append(step_finished(step, loss=2.0))
+        saved = journal.position
+        journal.append(step_finished(3, loss=9.0))
+        journal.append(EvalFinished(step=3, loss=0.1, rows=1, trained_tokens=1, is_best=True))
+        resumed(journal, 2, saved)
+        before = summarise(journal.folder)
+        journal.append(step_finished(3, loss=1.5))
+    assert (before.step, before.last_loss, before.best_loss, before.losses) == (2, 2.0, None, (2.0, 2.0))
+    assert (summarise(journal.folder).step, summarise(journal.folder).last_loss) == (3, 1.5)
+
+
+def test_a_run_that_was_paused_when_it_died_is_not_paused_when_it_goes_on(tmp_path: Path) -> None:
+    with record(tmp_path, "r1", EVENTS[:20]) as journal:
+        journal.append(ControlApplied(step=9, action="pause"))
+        resumed(journal, 0, 0)
+        assert summarise(journal.folder).state == "running"
+
+
+def test_a_run_says_from_where_it_can_go_on(tmp_path: Path) -> None:
+    record(tmp_path, "r1", EVENTS[:20]).close()
+    for name in ("step-000020", "step-000040-2", "damaged-step-000060", ".step-000080.7.tmp"):
+        (tmp_path / "r1" / "checkpoints" / name).mkdir()
+    record(tmp_path, "done", EVENTS).close()
+    runs = {run.id: run for run in list_runs(tmp_path)}
+    assert (runs["r1"].can_resume, runs["r1"].checkpoint_step) == (True, 40)
+    assert (runs["done"].can_resume, runs["done"].checkpoint_step) == (False, None)
+
+
+def test_a_folder_that_is_not_made_yet_is_no_run(tmp_path: Path) -> None:
+    record(tmp_path, ".r1.7.tmp", EVENTS[:5]).close()
+    assert list_runs(tmp_path) == ()

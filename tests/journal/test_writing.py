@@ -120,3 +120,27 @@ def test_two_runs_in_the_same_second_get_different_ids(tmp_path: Path) -> None:
     first = new_run_id("m", tmp_path)
     (tmp_path / first).mkdir()
     assert new_run_id("m", tmp_path) != first
+
+
+def test_a_reopened_journal_goes_on_where_whole_lines_end(tmp_path: Path) -> None:
+    with create(tmp_path) as journal:
+        for step in (1, 2):
+            journal.append(step_finished(step))
+    with (journal.folder / "events.jsonl").open("ab") as file:
+        file.write(b'{"kind":"st')
+    with RunJournal.reopen(journal.folder) as again:
+        place = again.position
+        again.append(step_finished(3))
+        assert again.event_at(place)[0] == step_finished(3)
+    assert list(read_events(journal.folder)) == [step_finished(step) for step in (1, 2, 3)]
+
+
+def test_a_living_run_is_not_reopened(tmp_path: Path) -> None:
+    with create(tmp_path) as journal, pytest.raises(RunError, match="is in use by process"):
+        RunJournal.reopen(journal.folder)
+
+
+def test_an_empty_journal_may_be_reopened(tmp_path: Path) -> None:
+    create(tmp_path).close()
+    with RunJournal.reopen(tmp_path / "runs" / "r1") as journal:
+        assert (journal.position, journal.event_at(0)[0]) == (0, None)

@@ -3,6 +3,7 @@
 Shapes: B sequences of a micro-batch, T tokens of the longest of them.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tui_tuner.data.labels import LabelledExample
-from tui_tuner.data.packing import pack
-from tui_tuner.data.splits import epoch_order, shuffled_bins
+from tui_tuner.data.packing import Bins, pack
+from tui_tuner.data.splits import bin_order, epoch_order
 from tui_tuner.data.store.example_store import StoredExamples
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL
 from tui_tuner.plan import RunPlan
@@ -44,12 +45,27 @@ class MicroBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where in the data the next step begins."""
+
+    epoch: int = 0
+    sequence: int = 0
+    """Sequences of that epoch which were taken already."""
+    order: str = ""
+    """SHA-256 over the sequences of the epoch in their order; empty before the first step."""
+
+
+BEGINNING = Position()
+
+
+@dataclass(frozen=True, slots=True)
 class StepBatch:
     """The micro-batches of one optimizer step; the loss is normalised by all their trained tokens together."""
 
     micro_batches: tuple[MicroBatch, ...]
     epoch: float
     """Passes over the data when this step is done."""
+    after: Position
 
     @property
     def num_tokens(self) -> int:
@@ -64,32 +80,41 @@ class StepBatch:
         return tuple(index for one in self.micro_batches for index in one.examples)
 
 
-def step_batches(examples: StoredExamples, plan: RunPlan) -> Iterator[StepBatch]:
-    """Batches for `plan.schedule.total_steps` steps, epoch after epoch; the last step of an epoch may be smaller."""
+def step_batches(examples: StoredExamples, plan: RunPlan, begin: Position = BEGINNING) -> Iterator[StepBatch]:
+    """Batches for `plan.schedule.total_steps` steps or more, epoch after epoch, from a position on.
+
+    The last step of an epoch may be smaller.
+    """
     schedule = plan.schedule
     per_step = schedule.micro_batch_size * schedule.gradient_accumulation
-    for epoch in range(schedule.total_steps):  # An epoch has at least one step.
+    for epoch in range(begin.epoch, begin.epoch + schedule.total_steps):  # An epoch has at least one step.
         sequences = epoch_sequences(examples, plan, epoch)
-        for start in range(0, len(sequences), per_step):
+        order = order_hash(sequences)
+        first_start = begin.sequence if epoch == begin.epoch else 0
+        for start in range(first_start, len(sequences), per_step):
             taken = sequences[start : start + per_step]
             micro = tuple(
                 collate(examples, taken[first : first + schedule.micro_batch_size])
                 for first in range(0, len(taken), schedule.micro_batch_size)
             )
-            yield StepBatch(micro, epoch + min(1.0, (start + per_step) / len(sequences)))
+            end = min(start + per_step, len(sequences))
+            yield StepBatch(micro, epoch + end / len(sequences), Position(epoch, end, order))
 
 
-def epoch_sequences(examples: StoredExamples, plan: RunPlan, epoch: int) -> tuple[Sequence_, ...]:
+def epoch_sequences(examples: StoredExamples, plan: RunPlan, epoch: int) -> Bins:
     """The sequences of one epoch in order: one example each, or packed bins."""
     data = plan.recipe.data
     weights = [source.weight for source in data.sources]
     places = epoch_order(examples.sources, weights, data.seed, epoch, data.shuffle)
-    order = places.tolist()
     if not plan.data.packing:
-        return tuple((index,) for index in order)
-    bins = pack(examples.lengths[places].tolist(), plan.data.max_length)
-    sequences = [tuple(order[place] for place in members) for members in bins]
-    return shuffled_bins(sequences, data.seed, epoch, data.shuffle)
+        return Bins.of_one(places)
+    bins = pack(examples.lengths[places], plan.data.max_length).renumbered(places)
+    return bins.at(bin_order(len(bins), data.seed, epoch, data.shuffle))
+
+
+def order_hash(sequences: Sequence[Sequence_]) -> str:
+    """SHA-256 over which examples share a sequence, and in which order the sequences come."""
+    return hashlib.sha256(repr(tuple(sequences)).encode()).hexdigest()
 
 
 def collate(examples: Sequence[LabelledExample], sequences: Sequence[Sequence_]) -> MicroBatch:

@@ -12,11 +12,11 @@ import torch
 from tui_tuner.data.rendering.template_choice import PromptRenderer, choose_template
 from tui_tuner.data.rows import Message
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
-from tui_tuner.engine.adapter_files import CONFIG, MANIFEST
 from tui_tuner.engine.generation import stream_tokens
 from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.loading import first_line, load_module
 from tui_tuner.engine.proof import read_back
+from tui_tuner.engine.saving.adapter_files import CONFIG, MANIFEST
 from tui_tuner.errors import AdapterError, RunError
 from tui_tuner.journal import find_run
 from tui_tuner.planning.model_source import locate_model

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -79,7 +80,7 @@ def load_module(
             f"The weights of {folder} do not fit the GPU's memory.",
             'Set model.quantization = "nf4", or choose a smaller model.',
         ) from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"{folder} could not be loaded: {first_line(error)}",
             "Check that the files belong together; download them again if in doubt.",

@@ -10,13 +10,17 @@ import torch
 from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
 from tui_tuner.engine.adapters import TrainedSet
-from tui_tuner.engine.batches import MicroBatch, StepBatch, collate, step_batches
+from tui_tuner.engine.batches import BEGINNING, MicroBatch, Position, StepBatch, collate, step_batches
+from tui_tuner.engine.checkpoints.random_state import capture
+from tui_tuner.engine.checkpoints.tensors import Numbers
+from tui_tuner.engine.checkpoints.training_state import TrainingState
+from tui_tuner.engine.checkpoints.writing import CheckpointWriter
 from tui_tuner.engine.held_out import EXACT_MATCH, HeldOut, row_names
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.optimizers import GroupedOptimizer
-from tui_tuner.engine.results import ResultWriter
+from tui_tuner.engine.saving.results import ResultWriter
 from tui_tuner.errors import MachineError, TrainingError
-from tui_tuner.events import ControlApplied, EvalFinished, StepFinished, TrainEvent, WarningRaised
+from tui_tuner.events import CheckpointSaved, ControlApplied, EvalFinished, StepFinished, TrainEvent, WarningRaised
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.schedule import learning_rate_factor
 
@@ -34,15 +38,25 @@ class TrainingLoop:
     optimizer: GroupedOptimizer
     held_out: HeldOut
     results: ResultWriter
+    checkpoints: CheckpointWriter
     controls: Controls
     step: int = 0
+    position: Position = BEGINNING
     learning_rate_scale: float = 1.0
     last_eval: EvalFinished | None = None
     last_look: int = 0
     """Step of the last evaluation by the schedule; the base is looked at by itself."""
     last_answered: int | None = None
     last_saved: int = 0
+    last_save_tried: int = 0
     wishes: set[str] = field(default_factory=set)
+    began: float = field(default_factory=time.perf_counter)
+    seconds_before: float = 0.0
+    """What the run took up to the checkpoint that it was resumed from."""
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.began
 
     def train(self) -> Iterator[TrainEvent]:
         """Run to the last step, or to the step after which a stop was asked for.
@@ -52,13 +66,16 @@ class TrainingLoop:
             MachineError: out of memory.
         """
         self.model.module.train()
-        batches = step_batches(self.data.train, self.plan)
+        batches = step_batches(self.data.train, self.plan, self.position)
         while self.step < self.plan.schedule.total_steps:
             yield from self._obey()
             if self.controls.is_stopping:
                 break
             yield self._take_step(batches)
             yield from self._look()
+        if not self.controls.is_aborting and self.step > self.last_saved:
+            # Before anything else: whoever asked for the stop may give us only seconds.
+            yield self.save()
 
     def _take_step(self, batches: Iterator[StepBatch]) -> StepFinished:
         started = time.perf_counter()
@@ -67,13 +84,16 @@ class TrainingLoop:
         try:
             loss = self._accumulate(batch, trained_tokens)
             grad_norm = self.optimizer.clip()
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
             raise self._out_of_memory() from error
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             raise self._not_finite(batch, loss, grad_norm)
         factor = learning_rate_factor(self.step + 1, self.plan.schedule) * self.learning_rate_scale
         self.optimizer.step(factor)
         self.step += 1
+        self.position = batch.after
         return StepFinished(
             step=self.step,
             loss=loss,
@@ -122,9 +142,9 @@ class TrainingLoop:
         if (is_due or "sample" in self.wishes) and not self.controls.is_stopping:
             yield from self._answer()
         self.last_look = self.step
-        is_save_due = self.step > self.last_saved and (is_last or self.step % schedule.save_every == 0)
+        is_save_due = self.step > self.last_save_tried and (is_last or self.step % schedule.save_every == 0)
         if "save" in self.wishes or is_save_due:
-            yield self.save()
+            yield self.save() if is_last else self._save_or_say()
         self.wishes.clear()
 
     def look_at_base(self) -> Iterator[TrainEvent]:
@@ -155,10 +175,38 @@ class TrainingLoop:
         self.last_answered = self.step
         yield from self.held_out.samples(self.step)
 
-    def save(self) -> TrainEvent:
+    def save(self) -> CheckpointSaved:
+        """Raises MachineError where the disk is full."""
+        self.last_save_tried = self.step
         measured = self.last_eval is not None and self.last_eval.step == self.step
+        loss = self.last_eval.loss if self.last_eval and measured else None
+        saved = self.checkpoints.save(self.step, loss, self._state)
         self.last_saved = self.step
-        return self.results.save_checkpoint(self.step, self.last_eval.loss if self.last_eval and measured else None)
+        return saved
+
+    def _save_or_say(self) -> TrainEvent:
+        """A disk that is full now may have room at the next checkpoint: hours of training are not thrown away."""
+        try:
+            return self.save()
+        except MachineError as error:
+            return WarningRaised(message=f"{error.message} Training goes on without this checkpoint.", hint=error.hint)
+
+    def _state(self, saved: CheckpointSaved, best: CheckpointSaved | None, numbers: Numbers) -> TrainingState:
+        return TrainingState(
+            step=self.step,
+            position=self.position,
+            data_seed=self.plan.recipe.data.seed,
+            learning_rate_scale=self.learning_rate_scale,
+            last_eval=self.last_eval,
+            last_answered=self.last_answered,
+            best_loss=self.held_out.best_loss,
+            best=best,
+            saved=saved,
+            journal_position=self.checkpoints.journal.position,
+            seconds=self.seconds,
+            random=capture(self.model.device),
+            optimizer_numbers=numbers,
+        )
 
     def _not_finite(self, batch: StepBatch, loss: float, grad_norm: float) -> TrainingError:
         """Name the rows that do it, each tried alone."""
@@ -184,7 +232,16 @@ class TrainingLoop:
             else 'Set acceleration.recompute = "layers", a smaller data.max_length or model.quantization = "nf4".'
         )
         return MachineError(
-            f"Step {self.step + 1} does not fit the GPU's memory; the plan expected "
+            f"Step {self.step + 1} does not fit the {self._whose} memory; the plan expected "
             f"{self.plan.memory.total / 2**30:.1f} GiB.",
             advice,
         )
+
+    @property
+    def _whose(self) -> str:
+        return "GPU's" if self.model.device.type == "cuda" else "machine's"
+
+
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """A GPU has a type for it, the processor's allocator only words."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -18,6 +18,8 @@ class GroupedOptimizer:
 
     def __init__(self, trained: TrainedSet, plan: RunPlan) -> None:
         self.groups = tuple(_groups(trained, plan))
+        self.names = [one.name for group in self.groups for one in trained.tensors if one.group == group.name]
+        """Of the trained tensors, in the order in which the optimizer numbers them."""
         self.parameters = [one.parameter for one in trained.tensors]
         self.optimizer = _optimizer(self._torch_groups(trained), plan)
         self.max_grad_norm = plan.recipe.optimizer.max_grad_norm

@@ -18,9 +18,9 @@ from torch import Tensor
 from tui_tuner.data.labels import LabelledExample
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.batches import collate
-from tui_tuner.engine.files import file_hash, text_hash
 from tui_tuner.engine.loading import DTYPES, first_line, load_module, model_folder
 from tui_tuner.engine.model import TrainingModel
+from tui_tuner.engine.saving.files import file_hash, text_hash
 from tui_tuner.errors import AdapterError
 from tui_tuner.events import ProofFinished
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL

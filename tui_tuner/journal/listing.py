@@ -2,6 +2,7 @@
 
 import difflib
 import mmap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,12 @@ from pydantic import ValidationError
 from tui_tuner.errors import RunError
 from tui_tuner.events import (
     CheckpointSaved,
-    ControlApplied,
     DataReady,
     EvalFinished,
     Outcome,
     RunFailed,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepFinished,
     TrainEvent,
@@ -28,6 +29,10 @@ from tui_tuner.journal.reading import unreadable
 from tui_tuner.journal.writing import EVENTS_NAME
 
 RunStatus = Literal["running", "paused", "completed", "stopped", "failed", "interrupted", "unreadable"]
+RESUMABLE: tuple[RunStatus, ...] = ("stopped", "failed", "interrupted")
+RESUMED = b'"kind":"run_resumed"'
+CHECKPOINT_NAME = re.compile(r"step-([0-9]+)(?:-([0-9]+))?")
+"""Folder of a checkpoint: the step, and a number where one of that step was there already."""
 HEAD_BYTES = 1_000_000
 NUM_CURVE_SAMPLES = 10
 _OF_OUTCOME: dict[Outcome, RunStatus] = {
@@ -56,13 +61,20 @@ class RunSummary:
     """A few training losses from first to last, for a sketch of the curve."""
     problem: str = ""
     """Why it failed or cannot be read."""
+    checkpoint_step: int | None = None
+    """Step of the newest checkpoint; None where there is none."""
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `tuner resume` may go on with it: nobody trains it, and it did not come to its end."""
+        return self.state in RESUMABLE
 
 
 def list_runs(runs_folder: Path) -> tuple[RunSummary, ...]:
     """All runs of a folder, newest first. A folder that does not exist holds none; a damaged run is listed as such."""
     if not runs_folder.is_dir():
         return ()
-    folders = [path.parent for path in runs_folder.glob(f"*/{EVENTS_NAME}")]
+    folders = [path.parent for path in runs_folder.glob(f"*/{EVENTS_NAME}") if not path.parent.name.startswith(".")]
     summaries = [summarise(folder) for folder in folders]
     return tuple(sorted(summaries, key=lambda one: (one.started or 0.0, one.id), reverse=True))
 
@@ -114,8 +126,9 @@ def _summary(folder: Path, text: mmap.mmap) -> RunSummary:
     first = event_from_json(text[: text.find(b"\n") + 1])
     started = first if isinstance(first, RunStarted) else None
     last = event_from_json(text[text.rfind(b"\n", 0, end - 1) + 1 : end])
-    step = _last(text, end, b'"kind":"step"')
-    best = _last(text, end, b'"is_best":true')
+    gaps = _superseded(text, end)
+    step = _last(text, end, b'"kind":"step"', gaps)
+    best = _last(text, end, b'"is_best":true', gaps)
     return RunSummary(
         id=folder.name,
         folder=str(folder),
@@ -127,8 +140,9 @@ def _summary(folder: Path, text: mmap.mmap) -> RunSummary:
         total_steps=_total_steps(started, text),
         last_loss=step.loss if isinstance(step, StepFinished) else None,
         best_loss=best.loss if isinstance(best, EvalFinished | CheckpointSaved) else None,
-        losses=_sketch(text, end),
+        losses=_sketch(text, end, gaps),
         problem=last.message if isinstance(last, RunFailed) else "",
+        checkpoint_step=_checkpoint_step(folder),
     )
 
 
@@ -139,15 +153,38 @@ def _status(folder: Path, text: mmap.mmap, last: TrainEvent, end: int) -> RunSta
         return _OF_OUTCOME[last.outcome]
     if not is_alive(folder):
         return "interrupted"
-    control = _last(text, end, b'"action":"pause"')
-    resumed = _last(text, end, b'"action":"resume"')
-    is_paused = isinstance(control, ControlApplied) and (resumed is None or resumed.time < control.time)
-    return "paused" if is_paused else "running"
+    paused = text.rfind(b'"action":"pause"', 0, end)
+    is_going_on = any(text.find(mark, paused, end) >= 0 for mark in (b'"action":"resume"', RESUMED))
+    return "paused" if paused >= 0 and not is_going_on else "running"
 
 
-def _last(text: mmap.mmap, end: int, mark: bytes) -> TrainEvent | None:
-    """The last event whose line holds `mark`. Quotes inside texts are escaped, so only keys and values match."""
-    return _event_around(text, text.rfind(mark, 0, end))
+def _superseded(text: mmap.mmap, end: int) -> tuple[tuple[int, int], ...]:
+    """The stretches of the journal that resumed runs took back, as (from, to) in bytes."""
+    gaps = []
+    place = text.rfind(RESUMED, 0, end)
+    while place >= 0:
+        event = _event_around(text, place)
+        if isinstance(event, RunResumed):
+            gaps.append((event.superseded_from, place))
+        place = text.rfind(RESUMED, 0, place)
+    return tuple(gaps)
+
+
+def _last(text: mmap.mmap, end: int, mark: bytes, gaps: tuple[tuple[int, int], ...]) -> TrainEvent | None:
+    """The last event that counts and whose line holds `mark`. Quotes inside texts are escaped, so only keys match."""
+    place = text.rfind(mark, 0, end)
+    while place >= 0 and (begin := _gap_around(place, gaps)) is not None:
+        place = text.rfind(mark, 0, begin)
+    return _event_around(text, place)
+
+
+def _gap_around(place: int, gaps: tuple[tuple[int, int], ...]) -> int | None:
+    return min((begin for begin, stop in gaps if begin <= place < stop), default=None)
+
+
+def _checkpoint_step(folder: Path) -> int | None:
+    found = (CHECKPOINT_NAME.fullmatch(path.name) for path in (folder / "checkpoints").glob("step-*"))
+    return max((int(match[1]) for match in found if match), default=None)
 
 
 def _event_around(text: mmap.mmap, place: int) -> TrainEvent | None:
@@ -158,20 +195,21 @@ def _event_around(text: mmap.mmap, place: int) -> TrainEvent | None:
 
 def _total_steps(started: RunStarted | None, text: mmap.mmap) -> int | None:
     """The exact schedule once the data was labelled, before that the planned one."""
-    ready = _event_around(text, text.find(b'"kind":"data_ready"', 0, HEAD_BYTES))
+    begin = max(0, text.rfind(RESUMED))
+    ready = _event_around(text, text.find(b'"kind":"data_ready"', begin, begin + HEAD_BYTES))
     if isinstance(ready, DataReady):
         return ready.schedule.total_steps
     return started.plan.schedule.total_steps if started else None
 
 
-def _sketch(text: mmap.mmap, end: int) -> tuple[float, ...]:
+def _sketch(text: mmap.mmap, end: int, gaps: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
     """Losses of the first step after each of a few evenly spaced places of the file."""
     first = text.find(b'"kind":"step"', 0, end)
     if first < 0:
         return ()
     stride = (end - first) / NUM_CURVE_SAMPLES
     places = [text.find(b'"kind":"step"', first + int(number * stride), end) for number in range(NUM_CURVE_SAMPLES)]
-    steps = [_event_around(text, place) for place in dict.fromkeys(places)]
+    steps = [_event_around(text, place) for place in dict.fromkeys(places) if _gap_around(place, gaps) is None]
     return tuple(one.loss for one in steps if isinstance(one, StepFinished))
 
 

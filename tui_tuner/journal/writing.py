@@ -1,6 +1,7 @@
 """Writes a run's folder. Only the process that trains holds a `RunJournal`; everyone else reads."""
 
 import errno
+import mmap
 import os
 import re
 import shutil
@@ -9,8 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tui_tuner.errors import MachineError, RunError
-from tui_tuner.events import CheckpointSaved, ProofFinished, RunFailed, RunFinished, TrainEvent
+from tui_tuner.errors import MachineError, RunError, TunerError
+from tui_tuner.events import (
+    CheckpointSaved,
+    ProofFinished,
+    RunFailed,
+    RunFinished,
+    RunResumed,
+    TrainEvent,
+    event_from_json,
+)
 from tui_tuner.journal.lock import acquire_lock
 from tui_tuner.plan import RunPlan
 
@@ -21,7 +30,7 @@ LOG_NAME = "log.txt"
 CERTIFICATE_NAME = "certificate.json"
 MAX_ID_LENGTH = 64
 # These mark work that must not be lost with the machine; a step that was not saved is lost anyway.
-SYNCED_EVENTS = (CheckpointSaved, ProofFinished, RunFinished, RunFailed)
+SYNCED_EVENTS = (CheckpointSaved, RunResumed, ProofFinished, RunFinished, RunFailed)
 
 
 class RunJournal:
@@ -41,19 +50,24 @@ class RunJournal:
             RunError: a run of that name exists.
             MachineError: the folder cannot be written.
         """
-        folder = runs_folder / run_id
+        folder, building = runs_folder / run_id, runs_folder / f".{run_id}.{os.getpid()}.tmp"
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
-            folder.mkdir(mode=0o700)
+            if folder.exists():
+                raise FileExistsError
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir(mode=0o700)
+            journal = cls._fill(building, recipe_toml, plan)
+            # Whoever sees the folder sees all of it, also if this process dies here.
+            building.rename(folder)
         except FileExistsError as error:
             raise _exists(folder, runs_folder) from error
         except OSError as error:
             raise _cannot_write(folder, error) from error
-        try:
-            return cls._fill(folder, recipe_toml, plan)
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise _cannot_write(folder, error) from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        journal.folder = folder
+        return journal
 
     @classmethod
     def _fill(cls, folder: Path, recipe_toml: str, plan: RunPlan) -> Self:
@@ -65,9 +79,31 @@ class RunJournal:
             events = os.open(folder / EVENTS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             journal = cls(folder, lock, events)
             journal.write_plan(plan)
-        except OSError:
+        except (OSError, TunerError):
             os.close(lock)
             raise
+        return journal
+
+    @classmethod
+    def reopen(cls, folder: Path) -> Self:
+        """Lock the folder of a run that ended, to go on writing in it. A torn last line is cut off.
+
+        Raises:
+            RunError: a process holds the folder.
+            MachineError: it cannot be written.
+        """
+        try:
+            lock = acquire_lock(folder)
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        try:
+            events = os.open(folder / EVENTS_NAME, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            journal = cls(folder, lock, events)
+            journal._size = _end_of_last_line(events)
+            os.ftruncate(events, journal._size)
+        except OSError as error:
+            os.close(lock)
+            raise _cannot_write(folder / EVENTS_NAME, error) from error
         return journal
 
     @property
@@ -100,26 +136,55 @@ class RunJournal:
             raise _cannot_write(self.folder / EVENTS_NAME, error) from error
         self._size += len(line)
 
+    @property
+    def position(self) -> int:
+        """Byte offset at which the next event will stand."""
+        return self._size
+
+    def sync(self) -> None:
+        """Bring everything that was appended onto the disk.
+
+        Raises:
+            MachineError: the disk is gone.
+        """
+        try:
+            os.fsync(self._events)
+        except OSError as error:
+            raise _cannot_write(self.folder / EVENTS_NAME, error) from error
+
+    def event_at(self, place: int) -> tuple[TrainEvent | None, int]:
+        """The event whose line begins at a byte offset, and where the line ends; None where there is none."""
+        with (self.folder / EVENTS_NAME).open("rb") as file:
+            file.seek(place)
+            line = file.readline()
+        try:
+            return event_from_json(line), place + len(line)
+        except ValueError:
+            return None, place
+
     def write_plan(self, plan: RunPlan) -> None:
         """Replace plan.json in one move.
 
         Raises:
-            OSError: the disk is full or gone.
+            MachineError: the disk is full or gone.
         """
-        fresh = self.folder / f"{PLAN_NAME}.new"
-        fresh.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
-        fresh.replace(self.folder / PLAN_NAME)
+        self._replace(PLAN_NAME, plan.model_dump_json(indent=2))
 
     def write_certificate(self, content: str) -> None:
-        """Keep what the labels of this run are: JSON, written once, before anything is trained.
+        """Keep what the labels of this run are, as JSON: before anything is trained, and where a change is accepted.
 
         Raises:
             MachineError: the disk is full or gone.
         """
+        self._replace(CERTIFICATE_NAME, content)
+
+    def _replace(self, name: str, content: str) -> None:
+        fresh = self.folder / f"{name}.new"
         try:
-            (self.folder / CERTIFICATE_NAME).write_text(content, encoding="utf-8")
+            fresh.write_text(content, encoding="utf-8")
+            fresh.replace(self.folder / name)
         except OSError as error:
-            raise _cannot_write(self.folder / CERTIFICATE_NAME, error) from error
+            raise _cannot_write(self.folder / name, error) from error
 
     def close(self) -> None:
         """Let go of the folder; a run without RunFinished or RunFailed then counts as interrupted."""
@@ -146,6 +211,13 @@ def new_run_id(model: str, runs_folder: Path) -> str:
         number += 1
         candidate = f"{stem}-{number}"
     return candidate
+
+
+def _end_of_last_line(descriptor: int) -> int:
+    if not os.fstat(descriptor).st_size:
+        return 0
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as text:
+        return text.rfind(b"\n") + 1
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -150,7 +150,7 @@ class TunerApp(App[None], inherit_bindings=False):
         """The outlook or the run is another: the rail shows it."""
         from tui_tuner.screens.marks import station_marks
 
-        self.marks = station_marks(self.outlook, self._run_desk.view if self._run_desk else None)
+        self.marks = station_marks(self.outlook, self._run_desk.view if self._run_desk else None, self.bench.label_state)
         if isinstance(self.screen, Station) and self.screen.has_body:
             self.screen.show_marks(self.marks)
 
@@ -169,7 +169,7 @@ class TunerApp(App[None], inherit_bindings=False):
         """Begin training what the draft asks for, and show it; or say what is missing, and go there."""
         from tui_tuner.screens.marks import start_obstacle
 
-        missing = start_obstacle(self.outlook)
+        missing = start_obstacle(self.outlook, self.bench.label_state)
         recipe = self.draft.recipe
         if missing is not None or recipe is None:
             station, words = missing or ("recipe", "The recipe has problems.")

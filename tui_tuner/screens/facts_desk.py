@@ -45,7 +45,7 @@ class FactsDesk:
         has_data = recipe.data.sources[0].path != UNCHOSEN
         if model is None or model.base is None or not has_data:
             return facts, is_reading_model, False
-        subject = ("data", subject, recipe.data.sources[0].path)
+        subject = ("data", subject, tuple(source.path for source in recipe.data.sources))
         data, is_reading_data = self._answer(subject, _data_key(recipe), lambda: self._read_data(recipe, model))
         return replace(facts, data=data), is_reading_model, is_reading_data
 

@@ -32,8 +32,13 @@ def inks_of(variables: Mapping[str, str]) -> Inks:
 
 
 def _style(value: str, ground: Color, ink: Color) -> Style:
-    if value.startswith("auto"):
-        # Some of Textual's own themes say "auto 60%": the ink that suits the ground, faded.
-        share = float(value.removeprefix("auto").strip().rstrip("%") or 100) / 100
-        return Style(color=ground.blend(ink, share).rich_color)
-    return Style(color=Color.parse(value).rich_color)
+    # Some of Textual's own themes say "auto 60%" or "ansi_default 50%": a colour, faded into the ground.
+    name, _, share = value.partition(" ")
+    strength = float(share.strip(" %")) / 100 if share else 1.0
+    color = ink if name == "auto" else Color.parse(name)
+    strength *= color.a
+    if strength >= 1.0:
+        return Style(color=color.rich_color)
+    if color.ansi is not None or ground.ansi is not None:
+        return Style(color=color.rich_color, dim=True)  # the terminal's own colours cannot be mixed
+    return Style(color=ground.blend(color, strength, 1.0).rich_color)

@@ -1,17 +1,22 @@
 """How each station stands, from the outlook of the draft: what the rail shows."""
 
+from typing import TYPE_CHECKING
+
 from tui_tuner.hosting.run_view import RunView
 from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.stations import Mark, Marks, StationName
 
+if TYPE_CHECKING:
+    from tui_tuner.screens.data.labels import LabelState
 
-def station_marks(outlook: Outlook, run: RunView | None = None) -> Marks:
+
+def station_marks(outlook: Outlook, run: RunView | None = None, labels: "LabelState | None" = None) -> Marks:
     """Done where a choice is made and plans, attention where something stands against it."""
     draft = outlook.draft
     return {
         "model": _model(outlook),
         "targets": _settled(outlook, ("adapter",), outlook.adapter is not None),
-        "data": _data(outlook),
+        "data": _data(outlook, labels),
         "recipe": _settled(outlook, ("optimizer", "training", "acceleration", "output"), draft.recipe is not None),
         "train": _train(run),
         "chat": "",
@@ -19,7 +24,7 @@ def station_marks(outlook: Outlook, run: RunView | None = None) -> Marks:
     }
 
 
-def start_obstacle(outlook: Outlook) -> tuple[StationName, str] | None:
+def start_obstacle(outlook: Outlook, labels: "LabelState | None" = None) -> tuple[StationName, str] | None:
     """What keeps a run from starting, and the station where it is mended; None where nothing does."""
     if outlook.is_reading_model:
         return "model", "Wait: the model is being read."
@@ -33,6 +38,9 @@ def start_obstacle(outlook: Outlook) -> tuple[StationName, str] | None:
         return "data", "Choose data first."
     if outlook.facts.data.facts is None:
         return "data", "The data cannot be used yet."
+    if labels is not None and labels.reasons:
+        # Where the labels were not looked at the engine itself checks every one of them, and refuses.
+        return "data", f"Training would refuse the labels: {labels.reasons[0]}. f on this screen mends it."
     if outlook.plan is None or outlook.problems:
         return "recipe", "The recipe has problems; each is marked."
     return None
@@ -53,10 +61,14 @@ def _model(outlook: Outlook) -> Mark:
     return "done" if answer.base is not None else "attention"
 
 
-def _data(outlook: Outlook) -> Mark:
+def _data(outlook: Outlook, labels: "LabelState | None") -> Mark:
     answer = outlook.facts.data
     if answer is None:
         return ""
+    if labels is not None and (labels.reasons or labels.stage == "failed"):
+        return "attention"
+    if labels is not None and labels.stage in ("reading", "fitting"):
+        return "running"
     return "done" if answer.facts is not None else "attention"
 
 

@@ -10,6 +10,7 @@ from tui_tuner.hardware import Hardware
 from tui_tuner.plan import AdapterPlan, DataFacts, NameDecision, RunPlan, SourceFacts
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.planning.run_plan import plan_for_data
+from tui_tuner.recipe import Recipe
 from tui_tuner.screens.draft import UNCHOSEN, Draft
 
 ASSUMED_ROWS = 1000
@@ -84,7 +85,7 @@ def look_ahead(draft: Draft, facts: Facts) -> Outlook:
         failure = model.failure if model else None
         return Outlook(draft=draft, facts=facts, problems=problems, failure=failure)
     known = facts.data.facts if facts.data else None
-    data = known or assumed_data(model.base)
+    data = known or assumed_data(model.base, recipe)
     try:
         plan = plan_for_data(recipe, facts.hardware, model.base, model.name, data)
     except RecipeError as error:
@@ -97,14 +98,15 @@ def look_ahead(draft: Draft, facts: Facts) -> Outlook:
     )
 
 
-def assumed_data(base: BaseModel) -> DataFacts:
-    """Stands for data that were not chosen: enough to show what a model and an adapter take."""
+def assumed_data(base: BaseModel, recipe: Recipe) -> DataFacts:
+    """Stands for data that were not chosen or not read: enough to show what a model and an adapter take."""
     length = min(ASSUMED_LENGTH, base.facts.context_length or ASSUMED_LENGTH)
     source = SourceFacts(
         path=UNCHOSEN, files=(), shape="messages", shape_reason="assumed", columns={}, num_rows=ASSUMED_ROWS
     )
+    num_sources = len(recipe.data.sources)
     return DataFacts(
-        sources=(source,),
+        sources=(source,) * num_sources,
         template="assumed",
         num_rows=ASSUMED_ROWS,
         num_evaluation_rows=50,

@@ -6,6 +6,7 @@ It draws nothing; `on_change` is told after every change, and may be called from
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui_tuner.errors import TunerError
 from tui_tuner.screens.draft import Draft, DraftHistory
@@ -13,6 +14,10 @@ from tui_tuner.screens.draft_file import DRAFT_NAME, load_draft, save_draft
 from tui_tuner.screens.environment import Environment
 from tui_tuner.screens.facts_desk import FactsDesk
 from tui_tuner.screens.outlook import Outlook, look_ahead
+
+if TYPE_CHECKING:
+    from tui_tuner.screens.data.desk import LabelDesk
+    from tui_tuner.screens.data.labels import LabelState
 
 
 class Workbench:
@@ -25,6 +30,8 @@ class Workbench:
         self._on_error = on_error
         self._path: Path = environment.state_folder / DRAFT_NAME
         self._outlook: Outlook | None = None
+        self._on_facts = on_facts
+        self._labels: LabelDesk | None = None
         self.desk = FactsDesk(environment, on_facts)
         self.history = DraftHistory(self._restored())
 
@@ -40,6 +47,20 @@ class Workbench:
             ahead = look_ahead(self.draft, facts)
             self._outlook = replace(ahead, is_reading_model=is_reading_model, is_reading_data=is_reading_data)
         return self._outlook
+
+    @property
+    def labels(self) -> "LabelDesk":
+        """The desk that has labels checked. It is made when it is first asked for: it needs numpy."""
+        if self._labels is None:
+            from tui_tuner.screens.data.desk import LabelDesk
+
+            self._labels = LabelDesk(self._environment, self._on_facts)
+        return self._labels
+
+    @property
+    def label_state(self) -> "LabelState | None":
+        """How the labels of the present draft stand; None where no labels were looked at yet."""
+        return self._labels.state(self.outlook) if self._labels is not None else None
 
     def change(self, draft: Draft, path: tuple[str | int, ...] = ()) -> None:
         """Make `draft` the present one and keep it on disk; `path` is the field that was changed, if it is one."""

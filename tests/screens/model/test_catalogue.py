@@ -6,7 +6,10 @@ from tui_tuner.planning.local_models import local_models
 from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.model.catalogue import entries, is_source, name_decision
 
-FOUND = (HubModel(repo_id="Qwen/Qwen3-8B", downloads=1, is_gated=False), HubModel(repo_id="a/b", downloads=1, is_gated=True))
+FOUND = (
+    HubModel(repo_id="Qwen/Qwen3-8B", downloads=1, is_gated=False),
+    HubModel(repo_id="a/b", downloads=1, is_gated=True),
+)
 
 
 def test_words_in_any_order_narrow_the_list_down(tmp_path: Path) -> None:

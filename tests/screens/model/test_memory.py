@@ -11,31 +11,33 @@ from tui_tuner.recipe import ModelSection
 from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.model.memory import choice_lines, memory_choices
-from tui_tuner.screens.outlook import Facts, ModelAnswer
+from tui_tuner.screens.outlook import Facts, ModelAnswer, look_ahead
 
 
 def _facts(folder: Path, hardware: Hardware) -> tuple[Draft, Facts]:
     section = ModelSection(source=str(hollow_model(folder, LLAMA_8B)))
     base = read_base_model(locate_model(section), section)
     name = NameDecision(typed=section.source, loads=section.source, reason="")
-    return Draft({"model": {"source": section.source}}), Facts(hardware=hardware, model=ModelAnswer(base=base, name=name))
+    return Draft({"model": {"source": section.source}}), Facts(
+        hardware=hardware, model=ModelAnswer(base=base, name=name)
+    )
 
 
 def test_four_bits_take_less_and_all_weights_take_more(tmp_path: Path) -> None:
-    plain, four_bit, full = memory_choices(*_facts(tmp_path, GPU_BOX))
+    plain, four_bit, full = memory_choices(look_ahead(*_facts(tmp_path, GPU_BOX)))
     assert plain.memory and four_bit.memory and full.memory
     assert four_bit.memory.weights < plain.memory.weights / 2 < full.memory.weights
 
 
 def test_the_way_that_is_planned_is_marked(tmp_path: Path) -> None:
     draft, facts = _facts(tmp_path, GPU_BOX)
-    assert [one.way for one in memory_choices(draft, facts) if one.is_planned] == ["none"]
+    assert [one.way for one in memory_choices(look_ahead(draft, facts)) if one.is_planned] == ["none"]
     draft = draft.with_value("nf4", "model", "quantization")
-    assert [one.way for one in memory_choices(draft, facts) if one.is_planned] == ["nf4"]
+    assert [one.way for one in memory_choices(look_ahead(draft, facts)) if one.is_planned] == ["nf4"]
 
 
 def test_lines_fit_the_width_in_every_set_of_glyphs(tmp_path: Path) -> None:
-    choices = memory_choices(*_facts(tmp_path, LAPTOP))
+    choices = memory_choices(look_ahead(*_facts(tmp_path, LAPTOP)))
     for glyphs in (BRAILLE, ASCII):
         text = choice_lines(choices, 72, glyphs, INKS)
         assert max(line.cell_len for line in text.split("\n")) <= 74
@@ -43,4 +45,4 @@ def test_lines_fit_the_width_in_every_set_of_glyphs(tmp_path: Path) -> None:
 
 
 def test_ascii_lines_hold_nothing_else(tmp_path: Path) -> None:
-    assert choice_lines(memory_choices(*_facts(tmp_path, LAPTOP)), 72, ASCII, INKS).plain.isascii()
+    assert choice_lines(memory_choices(look_ahead(*_facts(tmp_path, LAPTOP))), 72, ASCII, INKS).plain.isascii()

@@ -118,6 +118,10 @@ class Look:
     def is_unusable(self, row: int) -> bool:
         return bool(self.kinds[row] == UNUSABLE)
 
+    def can_be_cut(self, row: int) -> bool:
+        """Whether a max length takes something of it; documents are split, and lose nothing."""
+        return bool(self.kinds[row] == KINDS["conversation"])
+
     def source(self, row: int) -> int:
         """Index of the data source; held-out sources count on."""
         return int(self._rows["source"][row])

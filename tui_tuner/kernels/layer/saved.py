@@ -46,6 +46,7 @@ class HostMemory:
 
     def send(self, layer: int, tensors: Sequence[Tensor]) -> None:
         """Begin to copy; the tensors may be let go of at once."""
+        self._arriving.pop(layer, None)
         self._shapes[layer] = [(tensor.shape, tensor.dtype) for tensor in tensors]
         targets = [self._buffer(layer, index, tensor) for index, tensor in enumerate(tensors)]
         if self._stream is None:

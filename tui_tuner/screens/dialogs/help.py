@@ -58,4 +58,4 @@ def _lines(bindings: dict[str, ActiveBinding]) -> Iterator[tuple[str, str]]:
         text = active.binding.description or active.tooltip
         if text:
             note = "" if active.enabled else "  (not now)"
-            yield f"  {key_name(active.binding.key):<12} {text}{note}", ""
+            yield f"  {active.binding.key_display or key_name(active.binding.key):<12} {text}{note}", ""

@@ -1,1 +1,1 @@
-"""The Targets station."""
+"""The Targets station: which modules of this model get an adapter, how large it is, and what that costs."""

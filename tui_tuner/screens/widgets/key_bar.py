@@ -63,7 +63,7 @@ class KeyBar(Widget):
         return list(found.values())
 
     def _entry(self, binding: Binding, is_enabled: bool) -> Text:
-        key = key_name(binding.key)
+        key = binding.key_display or key_name(binding.key)
         label = binding.description[:MAX_LABEL]
         part = "key" if is_enabled else "disabled"
         entry = Text(key, style=self.get_component_rich_style(f"key-bar--{part}"))

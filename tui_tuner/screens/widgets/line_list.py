@@ -29,7 +29,7 @@ class LineList(ScrollView):
         Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False, id="list.page-down"),
         Binding("home,g", "first", "First", show=False, id="list.first"),
         Binding("end,G", "last", "Last", show=False, id="list.last"),
-        Binding("enter", "choose", "Open", id="list.choose"),
+        Binding("enter", "choose", "Open", show=False, id="list.choose"),
     ]
     cursor: reactive[int] = reactive(0)
     count: reactive[int] = reactive(0)
@@ -78,7 +78,7 @@ class LineList(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
-        width = self.size.width
+        width = self.scrollable_content_region.width
         is_cursor = index == self.cursor and self.count > 0
         part = "line-list--cursor" if is_cursor and (self.has_focus or self.is_picker) else "line-list--line"
         style = self.get_component_rich_style(part)
@@ -86,6 +86,8 @@ class LineList(ScrollView):
             return Strip.blank(width, self.rich_style)
         line = self._draw(index, width)
         line.truncate(width, overflow="ellipsis", pad=True)
+        if not line.spans:
+            line.stylize(line.style)  # rich drops the style of a text that has no spans
         segments = list(line.render(self.app.console))
         return Strip([one for one in segments if one.text != "\n"] or [Segment(" " * width)]).apply_style(style)
 

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tui_tuner.engine.files import BLOCK_BYTES, complete_folder, file_hash, fingerprint, text_hash
+from tui_tuner.engine.saving.files import (
+    BLOCK_BYTES,
+    complete_folder,
+    file_hash,
+    fingerprint,
+    remove_folder,
+    sweep,
+    text_hash,
+)
 from tui_tuner.errors import MachineError
 
 
@@ -86,3 +94,38 @@ def test_a_fingerprint_changes_with_the_config_and_the_names_of_the_files(tmp_pa
         for weights in ("one", "two")
     }  # fmt: skip
     assert len(prints) == 4
+
+
+def test_files_are_on_the_disk_before_the_folder_has_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut may not undo: each file, the folder, the rename, the parent; in this order."""
+    done: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def noted_sync(descriptor: int) -> None:
+        done.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    def noted_rename(path: Path, to: Path) -> Path:
+        done.append(f"rename to {to.name}")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    write_folder(tmp_path / "one", "whole")
+    assert done == ["file", f".one.{os.getpid()}.tmp", "rename to one", tmp_path.name]
+
+
+def test_a_removed_folder_is_gone_under_its_name_first(tmp_path: Path) -> None:
+    write_folder(tmp_path / "one", "whole")
+    remove_folder(tmp_path / "one")
+    remove_folder(tmp_path / "one")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_removes_what_was_left_half_done_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".one.7.tmp", ".one.7.old", "one", ".other"):
+        write_folder(tmp_path / name, "whole")
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"one", ".other"}

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tui_tuner.engine.adapters import TrainedSet
-from tui_tuner.engine.files import file_hash
+from tui_tuner.engine.saving.files import file_hash
 from tui_tuner.errors import AdapterError
 from tui_tuner.plan import AdapterPlan, RunPlan
 
@@ -51,6 +51,12 @@ def save_text_side(folder: Path, provenance: Provenance) -> None:
         if source.is_file():
             shutil.copyfile(source, folder / name)
     (folder / "chat_template.jinja").write_text(provenance.template_text, encoding="utf-8")
+
+
+def text_bytes(provenance: Provenance) -> int:
+    """What `save_text_side` takes on the disk, about."""
+    files = (provenance.tokenizer_folder / name for name in TOKENIZER_FILES)
+    return len(provenance.template_text) + sum(file.stat().st_size for file in files if file.is_file())
 
 
 def save_manifest(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance) -> None:

@@ -1,6 +1,6 @@
 """The model card of a finished adapter: what it was made from, how, and what was measured."""
 
-from tui_tuner.engine.adapter_files import Provenance, base_name
+from tui_tuner.engine.saving.adapter_files import Provenance, base_name
 from tui_tuner.events import RunState
 from tui_tuner.plan import RunPlan
 from tui_tuner.recipe import recipe_to_toml

@@ -19,7 +19,8 @@ SAMPLED_BLOCKS = 64
 def complete_folder(path: Path) -> Iterator[Path]:
     """Fill the folder that is handed out; on leaving, it becomes `path` by one rename, replacing what was there.
 
-    On an error the half-filled folder is removed and `path` stays as it was.
+    On an error the half-filled folder is removed and `path` stays as it was; `sweep` removes what a process that was
+    killed has left.
 
     Raises:
         MachineError: the disk is full or may not be written.
@@ -30,11 +31,11 @@ def complete_folder(path: Path) -> Iterator[Path]:
         building.mkdir(parents=True, mode=0o700)
         yield building
         for file in building.iterdir():
-            _sync(file)
-        _sync(building)
+            sync(file)
+        sync(building)
         replaced = _move_aside(path)
         building.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
         if replaced is not None:
             shutil.rmtree(replaced)
     except (OSError, SafetensorError) as error:
@@ -46,6 +47,29 @@ def complete_folder(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that no half of it is ever seen under its name."""
+    aside = _move_aside(path)
+    if aside is not None:
+        shutil.rmtree(aside)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what earlier processes left half-written or half-removed in a folder. Only its owner may call this."""
+    for pattern in (".*.tmp", ".*.old"):
+        for left in folder.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def file_hash(path: Path) -> str:
@@ -84,11 +108,3 @@ def _move_aside(path: Path) -> Path | None:
     shutil.rmtree(aside, ignore_errors=True)
     path.rename(aside)
     return aside
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

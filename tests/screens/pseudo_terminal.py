@@ -1,0 +1,86 @@
+"""The real app in a real pseudo-terminal: what is typed, what arrives, and a line that can be cut."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from pathlib import Path
+
+TUNER = (sys.executable, "-m", "tui_tuner")
+
+
+class PseudoTerminal:
+    """A session of its own, as a login over SSH is."""
+
+    def __init__(self, folder: Path, *arguments: str, size: tuple[int, int] = (24, 80)) -> None:
+        """Everything that the app keeps is under `folder`, which is also where it is started."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.began = time.perf_counter()
+        self.process, self._line = pty.fork()
+        if self.process == 0:
+            os.chdir(folder)
+            surroundings = {name: str(folder / name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HF_HOME")}
+            plain = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TEXTUAL_THEME")}
+            environment = {**plain, **surroundings, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            os.execvpe(TUNER[0], [*TUNER, *arguments], environment)
+        fcntl.ioctl(self._line, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        self.output = b""
+
+    def wait_for(self, text: str, seconds: float = 60.0) -> float:
+        """Read until `text` has arrived since the last `forget`; returns seconds since the start of the process."""
+        end = time.perf_counter() + seconds
+        while text.encode() not in self.output:
+            if time.perf_counter() > end or not self._read(0.05):
+                raise AssertionError(f"{text!r} did not arrive; the end was {self.output[-600:]!r}")
+        return time.perf_counter() - self.began
+
+    def forget(self) -> None:
+        while self._read(0.0, is_once=True):
+            pass
+        self.output = b""
+
+    def type(self, keys: str) -> None:
+        os.write(self._line, keys.encode())
+
+    def latency(self, key: str, seconds: float = 5.0) -> float:
+        """Seconds from a key to the next output."""
+        self.forget()
+        began = time.perf_counter()
+        self.type(key)
+        if not select.select([self._line], [], [], seconds)[0]:
+            raise AssertionError(f"nothing came after {key!r}")
+        return time.perf_counter() - began
+
+    def hang_up(self) -> None:
+        """Cut the line, as a lost connection does."""
+        os.close(self._line)
+
+    def kill(self) -> None:
+        os.kill(self.process, signal.SIGKILL)
+        self.exit_code(10)
+
+    def exit_code(self, seconds: float) -> int | None:
+        """As a shell shows it (negative for a signal); None where the process still lives."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+            if process:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+        return None
+
+    def _read(self, seconds: float, *, is_once: bool = False) -> bool:
+        """Whether the line still stands (or, `is_once`, whether something was there)."""
+        if not select.select([self._line], [], [], seconds)[0]:
+            return not is_once
+        try:
+            data = os.read(self._line, 65536)
+        except OSError:
+            return False
+        self.output += data
+        return bool(data)

@@ -1,0 +1,96 @@
+"""The app in a real terminal: its first frame, a lost connection, a killed window."""
+
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from tests.screens.pseudo_terminal import PseudoTerminal
+from tui_tuner.journal import list_runs, read_state
+from tui_tuner.starter import starter_recipe_text
+
+STEPS = 6
+
+
+def _with_draft(folder: Path) -> Path:
+    """A login whose draft is the starter run, cut to a few steps."""
+    recipe = tomlkit.parse(starter_recipe_text("runs"))
+    recipe["training"]["max_steps"] = STEPS  # type: ignore[index]
+    recipe["training"]["evaluate_every"] = STEPS  # type: ignore[index]
+    (folder / "XDG_STATE_HOME" / "tuner").mkdir(parents=True)
+    (folder / "XDG_STATE_HOME" / "tuner" / "draft.toml").write_text(tomlkit.dumps(recipe))
+    return folder
+
+
+def _start_run(terminal: PseudoTerminal) -> None:
+    terminal.wait_for("No runs yet")
+    terminal.type("5")
+    terminal.wait_for("go")
+    time.sleep(1.0)
+    terminal.type("g")
+    terminal.wait_for("labelling", 90)
+
+
+def _finished_step(folder: Path, seconds: float) -> int | None:
+    end = time.time() + seconds
+    while time.time() < end:
+        runs = list_runs(folder / "runs")
+        if runs and runs[0].state == "completed":
+            return runs[0].step
+        time.sleep(0.2)
+    return None
+
+
+def test_the_first_content_is_there_at_once(tmp_path: Path) -> None:
+    times = []
+    for number in range(3):
+        terminal = PseudoTerminal(tmp_path / str(number))
+        times.append(terminal.wait_for("1Runs"))
+        terminal.kill()
+    assert min(times) < 0.3
+
+
+def test_leaving_gives_the_terminal_back_and_ends_well(tmp_path: Path) -> None:
+    terminal = PseudoTerminal(tmp_path)
+    terminal.wait_for("No runs yet")
+    terminal.type("q")
+    terminal.wait_for("\x1b[?1049l")
+    assert terminal.exit_code(20) == 0
+
+
+def test_a_hang_up_ends_the_screen_and_the_run_in_this_process_finishes(tmp_path: Path) -> None:
+    terminal = PseudoTerminal(_with_draft(tmp_path), "--in-process")
+    _start_run(terminal)
+    terminal.hang_up()
+    assert terminal.exit_code(150) == 0
+    assert list_runs(tmp_path / "runs")[0].state == "completed"
+
+
+def test_a_run_goes_on_when_its_window_is_killed_and_another_login_shows_it(tmp_path: Path) -> None:
+    first = PseudoTerminal(_with_draft(tmp_path))
+    _start_run(first)
+    first.kill()
+    second = PseudoTerminal(tmp_path, "attach")
+    second.wait_for("Loss", 60)
+    assert _finished_step(tmp_path, 150) == STEPS
+    second.wait_for("completed", 30)
+    second.type("q")
+    assert second.exit_code(20) == 0
+    assert read_state(tmp_path / "runs" / list_runs(tmp_path / "runs")[0].id).proof is not None
+
+
+@pytest.mark.parametrize("key", ["j"])
+def test_keys_answer_quickly_while_an_engine_trains(key: str, tmp_path: Path) -> None:
+    terminal = PseudoTerminal(_with_draft(tmp_path))
+    _start_run(terminal)
+    terminal.type("5")
+    terminal.wait_for("go")
+    time.sleep(1.0)
+    times = []
+    for number in range(30):
+        times.append(terminal.latency("k" if number % 2 else key))
+        time.sleep(0.05)
+    terminal.kill()
+    assert statistics.median(times) < 0.05

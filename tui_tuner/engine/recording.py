@@ -1,0 +1,49 @@
+"""Every event of a run is in its journal before anyone sees it, the one that says why it ended included."""
+
+import traceback
+from collections.abc import Iterator
+
+from tui_tuner.errors import TunerError
+from tui_tuner.events import RunFailed, RunState, TrainEvent
+from tui_tuner.journal import RunJournal
+
+
+class Recorder:
+    """Writes events to the journal, and keeps their sum."""
+
+    def __init__(self, journal: RunJournal, state: RunState | None = None) -> None:
+        self.journal = journal
+        self.state = state or RunState()
+
+    def record(self, event: TrainEvent) -> TrainEvent:
+        self.journal.append(event)
+        self.state = self.state.after(event)
+        return event
+
+
+def recorded(phases: Iterator[TrainEvent], recorder: Recorder) -> Iterator[TrainEvent]:
+    """The same events, written down. An error, an abort and a reader who leaves become RunFailed, and go on."""
+    try:
+        for event in phases:
+            yield recorder.record(event)
+    except TunerError as error:
+        yield recorder.record(_failure(type(error).__name__, error.message, error.hint, recorder))
+        raise
+    except (GeneratorExit, KeyboardInterrupt):
+        recorder.record(aborted(recorder))
+        raise
+    except Exception as error:
+        with recorder.journal.log_path.open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        hint = f"This is a bug in tuner; the traceback is in {recorder.journal.log_path}."
+        yield recorder.record(_failure(type(error).__name__, str(error), hint, recorder))
+        raise
+
+
+def aborted(recorder: Recorder) -> RunFailed:
+    """How a run ends that was told to end at once."""
+    return _failure("Aborted", "The run was aborted; what was saved before stays valid.", "", recorder)
+
+
+def _failure(error: str, message: str, hint: str, recorder: Recorder) -> RunFailed:
+    return RunFailed(error=error, message=message, hint=hint, step=recorder.state.step)

@@ -1,0 +1,53 @@
+"""Saves the draft as a recipe file and opens one, with the questions that this needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_tuner.errors import TunerError
+from tui_tuner.screens.dialogs.confirm import Confirm
+from tui_tuner.screens.dialogs.text_prompt import TextPrompt
+from tui_tuner.screens.draft_file import load_draft, save_draft
+
+if TYPE_CHECKING:
+    from tui_tuner.screens.app import TunerApp
+
+HINT = "Only what differs from the defaults is written. `tuner train FILE` runs it."
+
+
+async def save_recipe(tuner: "TunerApp") -> None:
+    """Ask where to, ask again before a file is replaced, and write."""
+    typed = await tuner.push_screen_wait(TextPrompt("Save the recipe", tuner.draft.name, HINT, _wrong_target))
+    if not typed:
+        return
+    path = Path(typed).expanduser()
+    question = f"{path} is there already. What it holds is lost."
+    if path.exists() and not await tuner.push_screen_wait(Confirm("Replace the file?", question, "Replace", "Keep")):
+        return
+    try:
+        save_draft(tuner.draft, path)
+    except TunerError as error:
+        tuner.tell(error)
+        return
+    tuner.notify(f"saved as {path}", markup=False)
+
+
+async def open_recipe(tuner: "TunerApp") -> None:
+    """Ask which file, and take it as the draft; the draft before it can be had back with undo."""
+    typed = await tuner.push_screen_wait(TextPrompt("Open a recipe", "", "A .toml file.", _wrong_source))
+    if not typed:
+        return
+    try:
+        tuner.change_draft(load_draft(Path(typed).expanduser()))
+    except TunerError as error:
+        tuner.tell(error)
+
+
+def _wrong_target(text: str) -> str:
+    path = Path(text).expanduser()
+    if not text or path.is_dir():
+        return "name a file"
+    return "" if path.parent.is_dir() else f"there is no folder {path.parent}"
+
+
+def _wrong_source(text: str) -> str:
+    return "" if Path(text).expanduser().is_file() else "there is no such file"

@@ -1,0 +1,64 @@
+"""The panel beside the tree: settings, layers, cost and what they mean; and the line under the tree."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.outlook import Outlook
+from tui_tuner.screens.targets.cost import capacity_words, cost_lines, cost_words
+from tui_tuner.screens.targets.settings_lines import coverage_lines, setting_lines
+from tui_tuner.units import short_count
+
+WIDTH = 38
+
+
+class AdapterPanel(VerticalScroll, can_focus=False):
+    """Drawn anew by `show`."""
+
+    def compose(self) -> ComposeResult:
+        yield from self._parts()
+
+    def _parts(self) -> Iterator[Widget]:
+        for name in ("settings", "coverage", "cost", "words muted"):
+            yield Static(classes=name)
+
+    def on_mount(self) -> None:
+        self.border_title = "Trainable"
+        self.border_subtitle = Content("[ ] rank  ; ' alpha")
+
+    def show(self, outlook: Outlook, glyphs: Glyphs, inks: Inks) -> None:
+        adapter, plan = outlook.adapter, outlook.plan
+        self.query_one(".settings", Static).update(setting_lines(outlook.draft, adapter, inks))
+        coverage, cost, words = (self.query_one(name, Static) for name in (".coverage", ".cost", ".words"))
+        if adapter is None or plan is None:
+            self.border_title = "Trainable"
+            for part in (coverage, cost, words):
+                part.update(Content())
+            return
+        self.border_title = f"{short_count(adapter.num_trainable)} of {short_count(adapter.num_total)} trainable"
+        coverage.update(coverage_lines(adapter, plan.model.num_layers, WIDTH, glyphs, inks))
+        cost.update(cost_lines(plan.memory, WIDTH, glyphs, inks))
+        words.update(Content(f"{cost_words(plan.memory)}\n\n{capacity_words(outlook)}"))
+
+
+def said(outlook: Outlook, is_narrow: bool, glyphs: Glyphs, inks: Inks) -> Text:
+    """The line under the tree: what is wrong, what is waited for, or what the figures mean."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    problem = next((one for one in outlook.problems if one.path.startswith("adapter")), None)
+    if problem is not None:
+        return text.append(f"{glyphs.failed} {problem.path} {problem.message}", style=inks.error)
+    if outlook.base is None:
+        words = "reading the model…" if outlook.is_reading_model else "Choose a model first: 2 goes there."
+        return text.append(words, style=inks.muted)
+    if outlook.failure is not None and outlook.plan is None:
+        return text.append(f"{glyphs.failed} {outlook.failure.message} {outlook.failure.hint}", style=inks.error)
+    if outlook.adapter is not None and outlook.adapter.continues:
+        return text.append(f"{glyphs.arrow} as in {outlook.adapter.continues}", style=inks.you)
+    return text.append(capacity_words(outlook) if is_narrow else "", style=inks.muted)
