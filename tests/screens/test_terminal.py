@@ -14,11 +14,11 @@ from tui_tuner.starter import starter_recipe_text
 STEPS = 6
 
 
-def _with_draft(folder: Path) -> Path:
+def _with_draft(folder: Path, steps: int = STEPS) -> Path:
     """A login whose draft is the starter run, cut to a few steps."""
     recipe = tomlkit.parse(starter_recipe_text("runs"))
-    recipe["training"]["max_steps"] = STEPS  # type: ignore[index]
-    recipe["training"]["evaluate_every"] = STEPS  # type: ignore[index]
+    recipe["training"]["max_steps"] = steps  # type: ignore[index]
+    recipe["training"]["evaluate_every"] = steps  # type: ignore[index]
     (folder / "XDG_STATE_HOME" / "tuner").mkdir(parents=True)
     (folder / "XDG_STATE_HOME" / "tuner" / "draft.toml").write_text(tomlkit.dumps(recipe))
     return folder
@@ -30,7 +30,8 @@ def _start_run(terminal: PseudoTerminal) -> None:
     terminal.wait_for("go")
     time.sleep(1.0)
     terminal.type("g")
-    terminal.wait_for("labelling", 90)
+    terminal.wait_for("Journal", 90)
+    terminal.wait_for("step ", 90)
 
 
 def _finished_step(folder: Path, seconds: float) -> int | None:
@@ -83,7 +84,7 @@ def test_a_run_goes_on_when_its_window_is_killed_and_another_login_shows_it(tmp_
 
 @pytest.mark.parametrize("key", ["j"])
 def test_keys_answer_quickly_while_an_engine_trains(key: str, tmp_path: Path) -> None:
-    terminal = PseudoTerminal(_with_draft(tmp_path))
+    terminal = PseudoTerminal(_with_draft(tmp_path, steps=2000))
     _start_run(terminal)
     terminal.type("5")
     terminal.wait_for("go")
@@ -92,5 +93,9 @@ def test_keys_answer_quickly_while_an_engine_trains(key: str, tmp_path: Path) ->
     for number in range(30):
         times.append(terminal.latency("k" if number % 2 else key))
         time.sleep(0.05)
+    terminal.type("6x")
+    terminal.wait_for("Stop the run?")
+    terminal.type("\x1b[C\x1b[C\r")
+    terminal.wait_for("aborting")
     terminal.kill()
     assert statistics.median(times) < 0.05

@@ -200,6 +200,10 @@ class TunerApp(App[None], inherit_bindings=False):
             return
         self.go_to("train")
 
+    def finish_run(self) -> int:
+        """After the screen is gone: wait for a run that lives in this process; returns its exit code."""
+        return self._run_desk.stay_until_it_ends() if self._run_desk else 0
+
     def _look_at_run(self) -> None:
         """Once a second wherever the person is; the Train station looks more often."""
         if self.run_desk.poll():
@@ -286,4 +290,4 @@ def open_app(environment: Environment, attach_to: tuple[Path, str] | None = None
         keep_prints_off_the_screen(environment.state_folder / LOG_NAME)
     app = TunerApp(environment, attach_to)
     app.run()
-    return app.return_code or 0
+    return app.return_code or app.finish_run()

@@ -1,5 +1,6 @@
 """How each station stands, from the outlook of the draft: what the rail shows."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tui_tuner.hosting.run_view import RunView
@@ -26,24 +27,28 @@ def station_marks(outlook: Outlook, run: RunView | None = None, labels: "LabelSt
 
 def start_obstacle(outlook: Outlook, labels: "LabelState | None" = None) -> tuple[StationName, str] | None:
     """What keeps a run from starting, and the station where it is mended; None where nothing does."""
+    return next(_obstacles(outlook, labels), None)
+
+
+def _obstacles(outlook: Outlook, labels: "LabelState | None") -> Iterator[tuple[StationName, str]]:
+    """All of them, in the order of the work."""
     if outlook.is_reading_model:
-        return "model", "Wait: the model is being read."
+        yield "model", "Wait: the model is being read."
     if outlook.facts.model is None:
-        return "model", "Choose a model first."
+        yield "model", "Choose a model first."
     if outlook.base is None:
-        return "model", "The model cannot be used yet."
+        yield "model", "The model cannot be used yet."
     if outlook.is_reading_data:
-        return "data", "Wait: the data are being read."
+        yield "data", "Wait: the data are being read."
     if outlook.facts.data is None:
-        return "data", "Choose data first."
-    if outlook.facts.data.facts is None:
-        return "data", "The data cannot be used yet."
+        yield "data", "Choose data first."
+    elif outlook.facts.data.facts is None:
+        yield "data", "The data cannot be used yet."
     if labels is not None and labels.reasons:
         # Where the labels were not looked at the engine itself checks every one of them, and refuses.
-        return "data", f"Training would refuse the labels: {labels.reasons[0]}. f on this screen mends it."
+        yield "data", f"Training would refuse the labels: {labels.reasons[0]}. f on this screen mends it."
     if outlook.plan is None or outlook.problems:
-        return "recipe", "The recipe has problems; each is marked."
-    return None
+        yield "recipe", "The recipe has problems; each is marked."
 
 
 def _train(run: RunView | None) -> Mark:

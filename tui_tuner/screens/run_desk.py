@@ -61,6 +61,25 @@ class RunDesk:
         if self.run is None or (self.run.run_id, self.folder) != (run_id, runs_folder):
             self._take(RunWatcher(runs_folder, run_id), runs_folder)
 
+    def stay_until_it_ends(self) -> int:
+        """Keep this process for a run that lives in it, now that the screen is gone; returns the exit code.
+
+        The main thread must wait here: an interpreter whose main thread has ended starts no threads and no work.
+        Ctrl-C stops the run after its step and saves.
+        """
+        from tui_tuner.hosting.in_process import InProcessRun
+
+        if not isinstance(self.run, InProcessRun):
+            return 0
+        while True:
+            try:
+                if self.run.join(timeout=1.0):
+                    break
+            except KeyboardInterrupt:
+                self.run.controls.stop()
+        self.poll()
+        return self.view.exit.code or 0 if self.view and self.view.exit else 0
+
     def let_go(self) -> None:
         self.run = self.view = self.folder = None
 

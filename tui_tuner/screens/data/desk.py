@@ -26,7 +26,11 @@ class LabelDesk:
     def labels_for(self, outlook: Outlook) -> Labels | None:
         """Those of this draft's rows; None where others were followed last."""
         pursuit, wish = self._pursuit, wish_of(outlook)
-        return pursuit.labels if pursuit is not None and wish is not None and wish.request == pursuit.wish.request else None
+        return (
+            pursuit.labels
+            if pursuit is not None and wish is not None and wish.request == pursuit.wish.request
+            else None
+        )
 
     def follow(self, outlook: Outlook) -> None:
         """Check the labels of this draft, if that can be done and was not done or stopped."""

@@ -1,4 +1,4 @@
-"""What a folder offers to somebody who looks for data: folders, data files with sizes, hub ids. Reads names, no rows."""
+"""What a folder offers to somebody who looks for data: folders, data files with sizes. Reads names, no rows."""
 
 import os
 from collections.abc import Sequence
@@ -85,7 +85,9 @@ def typed_path(text: str, folder: Path) -> tuple[Path, str] | None:
 
 def entry_line(entry: FileEntry, width: int, glyphs: Glyphs, inks: Inks) -> Text:
     """A name, and a size at the right."""
-    sign = {"up": glyphs.up, "folder": glyphs.closed, "file": " ", "all": glyphs.marked, "hub": glyphs.arrow}[entry.kind]
+    sign = {"up": glyphs.up, "folder": glyphs.closed, "file": " ", "all": glyphs.marked, "hub": glyphs.arrow}[
+        entry.kind
+    ]
     words = {"file": file_size(entry.size), "all": f"{entry.size} files" if entry.size else "saved", "hub": "hub"}
     right = words.get(entry.kind, "")
     room = max(8, width - SIZE_WIDTH - 2)

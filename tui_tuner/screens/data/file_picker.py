@@ -127,7 +127,9 @@ class FilePicker(Dialog[str | None]):
         first = next((i for i, one in enumerate(self._seen) if one.kind != "up"), 0)
         listed.cursor = first
         nothing = "" if len(self._seen) > 1 or self._seen[:1] != self._entries[:1] else "no folders or data files here"
-        self.query_one(".prompt-problem", Static).update(Content(nothing if self._seen else "nothing of that name here"))
+        self.query_one(".prompt-problem", Static).update(
+            Content(nothing if self._seen else "nothing of that name here")
+        )
 
     def _draw(self, index: int, width: int) -> Text:
         return entry_line(self._seen[index], width, self.tuner.glyphs, self.inks)

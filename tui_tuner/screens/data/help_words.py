@@ -8,9 +8,9 @@ from tui_tuner.units import count, counted
 STATION = """\
 The rows as the model will see them, with the labels that training uses: made by the same code, over every row.
 
-Every token is either **trained** (bold, lit, a bar in the gutter) or **masked** (plain, a dot in the gutter). Labels are
-derived twice, by two methods that share no code; where they differ the row is refused. A run cannot start while a
-check stops it.
+Every token is either **trained** (bold, lit, a bar in the gutter) or **masked** (plain, a dot in the gutter).
+Labels are derived twice, by two methods that share no code; where they differ the row is refused. A run cannot start
+while a check stops it.
 
 In the list, the bar and the per cent are the share of a row's tokens that is trained.
 `w` goes to the next row with a problem, `f` offers what can be done, `/` finds rows:

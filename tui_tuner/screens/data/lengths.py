@@ -58,9 +58,7 @@ def nudged(length: int, direction: int) -> int:
     return max(8, moved)
 
 
-def histogram_lines(
-    histogram: Histogram, cutoff: int, size: tuple[int, int], glyphs: Glyphs, inks: Inks
-) -> list[Text]:
+def histogram_lines(histogram: Histogram, cutoff: int, size: tuple[int, int], glyphs: Glyphs, inks: Inks) -> list[Text]:
     """`size` is width and height in cells; the last line is the axis."""
     width, height = max(10, size[0]), max(1, size[1] - 1)
     reach = histogram.reach(cutoff)
@@ -78,7 +76,9 @@ def histogram_lines(
             if cell == place:
                 line.append("│" if glyphs.name != "ascii" else "|", style=inks.you + BOLD)
             else:
-                line.append(glyphs.heights[filled - 1] if filled else " ", style=inks.muted if cell > place else inks.train)
+                line.append(
+                    glyphs.heights[filled - 1] if filled else " ", style=inks.muted if cell > place else inks.train
+                )
         lines.append(line)
     return [*lines, _axis(cutoff, place, reach, width, inks)]
 

@@ -132,4 +132,4 @@ How many rows there are of each length, in tokens. The line is `data.max_length`
 Enter makes it the recipe's, `u` undoes that.
 
 **answers cut** are rows in which an answer would break off in its middle, which teaches the model to break off.
-Where rows lose their oldest turns instead, no answer is cut; what stays is known exactly once they are rendered anew."""
+Where rows lose their oldest turns instead, no answer is cut; how much stays is known once they are rendered anew."""

@@ -3,13 +3,17 @@
 Each asks with dialogs, and answers with a changed draft; None changes nothing.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tui_tuner.data.looking.columns import Column
+from tui_tuner.data.looking.columns import Column, source_columns
+from tui_tuner.errors import DataError
+from tui_tuner.plan import SourceFacts
+from tui_tuner.recipe import DataSource
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.data import edits
 from tui_tuner.screens.data.edits import Place
@@ -23,6 +27,8 @@ from tui_tuner.screens.draft import Draft
 if TYPE_CHECKING:
     from tui_tuner.screens.app import TunerApp
 
+COLUMNS = 2
+"""The line of a source that is about its columns."""
 SHARES = (("auto", "5 %, at least 1 and at most 200 rows"), (0.01, "1 %"), (0.1, "10 %"), (0.2, "20 %"))
 TEMPLATES = (
     ("auto", "the model's own", "As the model was made to be used; plain where it has none."),
@@ -45,13 +51,10 @@ async def ask_file(app: "TunerApp", title: str, draft: Draft) -> str | None:
 async def ask_sources(app: "TunerApp") -> "tuple[Place | None, Draft | None]":
     """A source to change, or a draft with one more."""
     draft = app.draft
-    facts = app.outlook.facts.data.facts if app.outlook.facts.data else None
-    found = [*(facts.sources if facts else ()), *(facts.evaluation_sources if facts else ())]
     places = edits.places(draft)
-    is_known = len(found) == len(places)
     lines, notes = [], []
-    for number, place in enumerate(places):
-        source, fact = draft.get(*place.path), found[number] if is_known else None
+    for place in places:
+        source, fact = draft.get(*place.path), _facts_of(app, place)
         kind = "" if place.group == "sources" else "held out: "
         rows = f"  {fact.num_rows:,} rows" if fact else ""
         lines.append(_line(f"{kind}{source_words(source, fact)}{rows}"))
@@ -68,16 +71,18 @@ async def ask_sources(app: "TunerApp") -> "tuple[Place | None, Draft | None]":
     return None, edits.with_source(draft, path, group) if path else None
 
 
-async def ask_about_source(app: "TunerApp", place: Place, columns: Sequence[Column]) -> Draft | None:
+async def ask_about_source(app: "TunerApp", place: Place) -> Draft | None:
     """What to change of one source."""
     draft = app.draft
-    source = draft.get(*place.path)
+    source, fact = draft.get(*place.path), _facts_of(app, place)
+    columns = await asyncio.to_thread(_columns, str(source.get("path")))
     shape, weight, split = source.get("shape", "auto"), source.get("weight", 1.0), source.get("split", "train")
+    found = ", ".join(f"{field} = {column}" for field, column in (fact.columns if fact else {}).items())
     named = ", ".join(f"{field} = {column}" for field, column in (source.get("columns") or {}).items())
     lines = [
         _line("another file…"),
-        _line(f"shape      {shape}"),
-        _line(f"columns    {named or 'found by their names'}"),
+        _line(f"shape      {shape}{f': {fact.shape}' if fact and shape == 'auto' else ''}"),
+        _line(f"columns    {named or f'found: {found}' if found or named else 'found by their names'}"),
         _line(f"weight     {weight:g}"),
         _line(f"split      {split}"),
         _line("remove this source"),
@@ -85,29 +90,21 @@ async def ask_about_source(app: "TunerApp", place: Place, columns: Sequence[Colu
     has = ", ".join(one.name for one in columns) or "unknown"
     notes = [
         str(source.get("path")),
-        "What a row looks like: auto tells it by the columns.",
+        f"What a row looks like: {fact.shape_reason}." if fact else "What a row looks like: told by the columns.",
         f"The file's columns: {has}.",
         "How often each row is seen per epoch.",
         "Which split of a folder or a hub data set is read.",
         "The file stays; u brings the source back.",
     ]
     title = PurePath(str(source.get("path"))).name
-    match await app.push_screen_wait(Pick(one_line(title, 60), lines, 0, notes)):
-        case 0:
-            path = await ask_file(app, "Another file", draft)
-            return edits.with_path(draft, place, path) if path else None
-        case 1:
-            return await _ask_shape(app, draft, place)
-        case 2:
-            return await _ask_column(app, draft, place, columns)
-        case 3:
-            return await _ask_weight(app, draft, place)
-        case 4:
-            split = await app.push_screen_wait(TextPrompt("Split", str(split), "train, test, validation, …"))
-            return edits.with_field(draft, place, "split", split if split != "train" else None) if split else None
-        case 5:
-            return edits.without_source(draft, place)
-    return None
+    chosen = await app.push_screen_wait(Pick(one_line(title, 60), lines, 0, notes))
+    if chosen is None:
+        return None
+    if chosen == len(lines) - 1:
+        return edits.without_source(draft, place)
+    if chosen == COLUMNS:
+        return await _ask_column(app, draft, place, columns)
+    return await QUESTIONS[chosen](app, draft, place)
 
 
 async def ask_template(app: "TunerApp") -> Draft | None:
@@ -155,7 +152,9 @@ async def ask_held_out(app: "TunerApp") -> Draft | None:
 
 
 async def ask_fix(app: "TunerApp", found: Sequence[Fix]) -> Fix | None:
-    chosen = await app.push_screen_wait(Pick("Fix", [_line(one.title) for one in found], 0, [one.note for one in found]))
+    chosen = await app.push_screen_wait(
+        Pick("Fix", [_line(one.title) for one in found], 0, [one.note for one in found])
+    )
     return None if chosen is None else found[chosen]
 
 
@@ -189,7 +188,8 @@ async def _ask_column(app: "TunerApp", draft: Draft, place: Place, columns: Sequ
     """One field, then the column that stands for it."""
     source = draft.get(*place.path)
     named = source.get("columns") or {}
-    fields = edits.fields_of(_shape_of(app, place) or str(source.get("shape", "auto"))) or edits.all_fields()
+    fact = _facts_of(app, place)
+    fields = edits.fields_of(fact.shape if fact else str(source.get("shape", "auto"))) or edits.all_fields()
     lines = [_line(f"{field:<12} {named.get(field, 'found by its name')}") for field in fields]
     field = await app.push_screen_wait(Pick("Which field?", lines))
     if field is None:
@@ -202,6 +202,17 @@ async def _ask_column(app: "TunerApp", draft: Draft, place: Place, columns: Sequ
     return edits.with_column(draft, place, fields[field], columns[column - 1].name if column else None)
 
 
+async def _ask_other_file(app: "TunerApp", draft: Draft, place: Place) -> Draft | None:
+    path = await ask_file(app, "Another file", draft)
+    return edits.with_path(draft, place, path) if path else None
+
+
+async def _ask_split(app: "TunerApp", draft: Draft, place: Place) -> Draft | None:
+    present = str(draft.get(*place.path).get("split", "train"))
+    split = await app.push_screen_wait(TextPrompt("Split", present, "train, test, validation, …"))
+    return edits.with_field(draft, place, "split", split if split != "train" else None) if split else None
+
+
 async def _ask_weight(app: "TunerApp", draft: Draft, place: Place) -> Draft | None:
     hint = "2 shows each row twice per epoch, 0.5 a new half of them each epoch."
     weight = str(draft.get(*place.path).get("weight", 1.0))
@@ -211,12 +222,22 @@ async def _ask_weight(app: "TunerApp", draft: Draft, place: Place) -> Draft | No
     return edits.with_field(draft, place, "weight", float(text) if float(text) != 1 else None)
 
 
-def _shape_of(app: "TunerApp", place: Place) -> str | None:
-    """The shape that was found in a source."""
+def _facts_of(app: "TunerApp", place: Place) -> SourceFacts | None:
+    """What was found in a source."""
     facts = app.outlook.facts.data.facts if app.outlook.facts.data else None
     found = () if facts is None else facts.sources if place.group == "sources" else facts.evaluation_sources
-    return found[place.number].shape if place.number < len(found) else None
+    return found[place.number] if place.number < len(found) else None
+
+
+def _columns(path: str) -> tuple[Column, ...]:
+    try:
+        return source_columns(DataSource(path=path))
+    except DataError:
+        return ()  # what is wrong with the file stands in the panel already
 
 
 def _line(text: str) -> Text:
     return Text(one_line(text, 64), no_wrap=True)
+
+
+QUESTIONS = {0: _ask_other_file, 1: _ask_shape, 3: _ask_weight, 4: _ask_split}

@@ -1,22 +1,20 @@
-"""The three lists of the station: rows, the tokens of one row, checks. Each draws values that it is given."""
+"""The lists of rows and of checks. Each draws values that it is given."""
 
 from typing import ClassVar
 
 import numpy as np
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.app import ComposeResult
 from textual.widgets import Static
 
 from tui_tuner.data.looking.look import RowNumbers
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.data.check_lines import CheckEntry, check_entries, check_line, checks_title, quiet_line
-from tui_tuner.screens.data.help_words import CHECKS_HELP, sample_help
-from tui_tuner.screens.data.labels import Labels, Sample
+from tui_tuner.screens.data.help_words import CHECKS_HELP
+from tui_tuner.screens.data.labels import Labels
 from tui_tuner.screens.data.rows import SampleRow, number_width, row_header, row_line
-from tui_tuner.screens.data.sample_lines import Mode
-from tui_tuner.screens.data.sample_text import sample_title, sample_total
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import inks_of
 from tui_tuner.screens.widgets.line_list import LineList
@@ -114,35 +112,6 @@ class RowsPanel(Vertical):
             severity=int(labels.counted.worst[number]),
         )
         return row_line(row, width, self._numbers, self._glyphs, inks_of(self.app.theme_variables))
-
-
-class SamplePanel(Vertical):
-    """The tokens of one row."""
-
-    def __init__(self) -> None:
-        super().__init__(classes="panel sample")
-        self.sample: Sample | None = None
-        self._lines: list[Text] = []
-
-    def compose(self) -> ComposeResult:
-        yield LineList(lambda index, _width: self._lines[index].copy(), name="tokens")
-
-    @property
-    def listed(self) -> LineList:
-        return self.query_one("#tokens", LineList)
-
-    def show(self, sample: Sample | None, lines: list[Text], mode: Mode) -> None:
-        is_other = sample is None or self.sample is None or sample.row != self.sample.row
-        self.sample, self._lines = sample, lines
-        self.border_title = Content(sample_title(sample, mode))
-        self.border_subtitle = Content(sample_total(sample))
-        self.listed.redraw(len(lines))
-        if is_other:
-            self.listed.cursor = 0
-            self.listed.scroll_to(y=0, animate=False)
-
-    def help_text(self) -> str:
-        return sample_help(self.sample)
 
 
 class ChecksPanel(Vertical):

@@ -23,7 +23,7 @@ FIRST_SECONDS = 0.3
 PATIENCE = 10.0
 
 
-class Ended(Exception):  # noqa: N818 - no error
+class Ended(Exception):
     """The labels are no longer wanted, or others of the same rows are."""
 
 
@@ -59,8 +59,8 @@ class Pursuit(threading.Thread):
         try:
             self._pursue()
         except Ended:
-            stage = "done" if self.labels.stage == "done" else "stopped"
-            self._publish(replace(self.labels, stage=stage))
+            if self.labels.stage != "done":
+                self._publish(replace(self.labels, stage="stopped"))
         except TunerError as error:
             self._publish(replace(self.labels, stage="failed", failure=error))
         except OSError as error:

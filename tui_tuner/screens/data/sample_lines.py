@@ -1,7 +1,9 @@
 """A row as lines of tokens, each with a mark in the gutter: what is trained, what is masked, what is cut away."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 from rich.cells import cell_len, chop_cells
@@ -16,6 +18,8 @@ Mode = Literal["masks", "text", "ids"]
 MODES: tuple[Mode, ...] = ("masks", "text", "ids")
 GUTTER = 2
 LEAST_WIDTH = 8
+MOST_CARRIED = 16
+"""Cells of a word that is moved whole to the next line; a longer one is broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,46 +37,58 @@ class Token:
 
 @dataclass(slots=True)
 class _Line:
-    """A line that is being filled."""
+    """A line that is being filled: pieces of tokens, each with its style."""
 
-    text: Text
+    parts: list[tuple[str, Style, Token]] = field(default_factory=list)
     width: int = 0
-    has_trained: bool = False
-    has_cut: bool = False
-    has_kept: bool = False
+
+    def add(self, text: str, style: Style, token: Token) -> None:
+        self.parts.append((text, style, token))
+        self.width += cell_len(text)
+
+    def broken_word(self) -> "_Line":
+        """Take what stands behind the last space off the line, where that is short: the next line begins with it."""
+        carried = _Line()
+        for number in range(len(self.parts) - 1, 0, -1):
+            text, style, token = self.parts[number]
+            space = text.rfind(" ") + 1
+            rest = [(text[space:], style, token), *self.parts[number + 1 :]]
+            if sum(cell_len(one[0]) for one in rest) > MOST_CARRIED:
+                break
+            if space:
+                for one in rest:
+                    if one[0]:
+                        carried.add(*one)
+                self.parts = [*self.parts[:number], (text[:space], style, token)]
+                self.width -= carried.width
+                break
+        return carried
 
 
-def token_lines(
-    tokens: Sequence[Token], width: int, mode: Mode, glyphs: Glyphs, inks: TokenInks
-) -> list[Text]:
+def token_lines(tokens: Sequence[Token], width: int, mode: Mode, glyphs: Glyphs, inks: TokenInks) -> list[Text]:
     """Lines of at most `width` cells, broken where the row breaks and where it must."""
     return list(_lines(tokens, max(LEAST_WIDTH, width), mode, glyphs, inks))
 
 
 def _lines(tokens: Sequence[Token], width: int, mode: Mode, glyphs: Glyphs, inks: TokenInks) -> Iterator[Text]:
     room = width - (0 if mode == "text" else GUTTER)
-    line = _Line(Text(no_wrap=True))
+    line = _Line()
     for token in tokens:
         for piece, style, is_break in _pieces(token, mode, glyphs, inks):
-            for part in _fitted(piece, room - line.width, room):
-                if part is None:
+            if piece and line.width + cell_len(piece) > room and line.parts:
+                following = line.broken_word() if not piece.startswith(" ") else _Line()
+                yield _finished(line, mode, glyphs, inks)
+                line, piece = following, piece.lstrip(" ") if mode == "text" else piece
+            for number, part in enumerate(chop_cells(piece, room) if line.width + cell_len(piece) > room else [piece]):
+                if number:
                     yield _finished(line, mode, glyphs, inks)
-                    line = _Line(Text(no_wrap=True))
-                    continue
-                line.text.append(part, style)
-                line.width += cell_len(part)
-                _note(line, token)
+                    line = _Line()
+                line.add(part, style, token)
             if is_break:
                 yield _finished(line, mode, glyphs, inks)
-                line = _Line(Text(no_wrap=True))
+                line = _Line()
     if line.width:
         yield _finished(line, mode, glyphs, inks)
-
-
-def _note(line: _Line, token: Token) -> None:
-    line.has_trained |= token.is_trained and not token.is_cut
-    line.has_cut |= token.is_cut
-    line.has_kept |= not token.is_cut
 
 
 def _pieces(token: Token, mode: Mode, glyphs: Glyphs, inks: TokenInks) -> Iterator[tuple[str, Style, bool]]:
@@ -89,9 +105,10 @@ def _pieces(token: Token, mode: Mode, glyphs: Glyphs, inks: TokenInks) -> Iterat
                 safe = visible(character)
                 yield safe, style if safe == character or character == "\t" else style + inks.unsafe, False
         if number < len(parts) - 1:
-            yield end_of_line, style, True
+            yield end_of_line, style, mode != "ids"
     if mode == "ids":
-        yield f"⟨{token.id}⟩" if glyphs.name != "ascii" else f"<{token.id}>", inks.muted, False
+        name = f"⟨{token.id}⟩" if glyphs.name != "ascii" else f"<{token.id}>"
+        yield name, inks.muted, len(parts) > 1
 
 
 def _style(token: Token, inks: TokenInks) -> Style:
@@ -102,39 +119,20 @@ def _style(token: Token, inks: TokenInks) -> Style:
     return inks.special if token.is_special else inks.masked
 
 
-def _fitted(piece: str, left: int, room: int) -> Iterator[str | None]:
-    """The piece in parts that fit; None is a break of the line."""
-    if not piece:
-        return
-    if cell_len(piece) <= left:
-        yield piece
-        return
-    head = _head(piece, left)
-    if head:
-        yield head
-    for part in chop_cells(piece[len(head) :], room):
-        yield None
-        yield part
-
-
-def _head(piece: str, left: int) -> str:
-    """As much of it as fits, ending at a space where there is one."""
-    head = chop_cells(piece, left)[0] if left > 0 else ""
-    if cell_len(head) > left:
-        return ""
-    space = head.rfind(" ")
-    return head[: space + 1] if space >= 0 else "" if cell_len(piece) <= LEAST_WIDTH * 3 else head
-
-
 def _finished(line: _Line, mode: Mode, glyphs: Glyphs, inks: TokenInks) -> Text:
-    if mode == "text":
-        return line.text
-    if line.has_cut and not line.has_kept:
-        sign, style = glyphs.cut, inks.muted
-    elif line.has_trained:
-        sign, style = glyphs.trained, inks.gutter
-    else:
-        sign, style = glyphs.masked, inks.muted
-    finished = Text(f"{sign} ", style=style, no_wrap=True)
-    finished.append_text(line.text)
+    finished = Text(no_wrap=True)
+    if mode != "text":
+        sign, style = _gutter(line, glyphs, inks)
+        finished.append(f"{sign} ", style)
+    for style, group in groupby(line.parts, key=itemgetter(1)):
+        finished.append("".join(part for part, _, _ in group), style)
     return finished
+
+
+def _gutter(line: _Line, glyphs: Glyphs, inks: TokenInks) -> tuple[str, Style]:
+    tokens = [token for text, _, token in line.parts if text]
+    if any(token.is_trained and not token.is_cut for token in tokens):
+        return glyphs.trained, inks.gutter
+    if tokens and all(token.is_cut for token in tokens):
+        return glyphs.cut, inks.muted
+    return glyphs.masked, inks.muted

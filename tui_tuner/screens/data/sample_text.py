@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
+from rich.cells import chop_cells
 from rich.text import Text
 
 from tui_tuner.data.audit.findings import CHECKS
@@ -18,6 +21,8 @@ from tui_tuner.screens.inks import Inks
 
 HEAD_TOKENS, TAIL_TOKENS = 6_000, 2_000
 """Of a longer row only so many at each end are shown."""
+MOST_RAW = 4_000
+LINE_SUFFIXES = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +43,12 @@ def sample_page(sample: Sample, reader: TokenReader, page: Page) -> list[Text]:
 
     Raises:
         DataError: the tokenizer cannot be read.
+        OSError: the row's file is gone.
     """
     lines = [line for found in sample.findings for line in finding_lines(found.check, str(found), page)]
+    if sample.findings:
+        lines.append(Text(one_line(sample.ref, 400)[-page.width :], style=page.inks.muted, no_wrap=True))
+    lines += [Text(line, style=page.inks.plain, no_wrap=True) for line in _raw_lines(sample, page.width)]
     fitted = sample.fitted
     row, kept = sample.whole, len(sample.whole.ids)
     if fitted is not None:
@@ -122,6 +131,17 @@ def wrapped(text: Text, width: int) -> list[Text]:
     console = Console(width=max(8, width), file=None, color_system=None)
     lines = text.wrap(console, max(8, width - 2))
     return [line if number == 0 else Text("  ") + line for number, line in enumerate(lines)]
+
+
+def _raw_lines(sample: Sample, width: int) -> list[str]:
+    """Of a row that has no labels the line of its file, where that is a file of lines."""
+    path, _, line = sample.ref.rpartition(":")
+    if len(sample.whole.ids) or not path.lower().endswith(LINE_SUFFIXES):
+        return []
+    with Path(path).open("rb") as file:
+        raw = next(islice(file, int(line) - 1, None), b"")
+    text = visible(raw[:MOST_RAW].decode("utf-8", "replace").rstrip("\n"))
+    return ["", *chop_cells(text, max(8, width))]
 
 
 def _note(words: str, page: Page) -> Text:

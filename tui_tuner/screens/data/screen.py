@@ -3,33 +3,25 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
-from tui_tuner.errors import TunerError
-from tui_tuner.safe_text import one_line, visible
-from tui_tuner.screens.clipboard import copy_text
 from tui_tuner.screens.data import menus
 from tui_tuner.screens.data.fixes import fixes
 from tui_tuner.screens.data.help_words import station_help
-from tui_tuner.screens.data.labels import Labels, Sample, read_sample
+from tui_tuner.screens.data.labels import Labels
 from tui_tuner.screens.data.lengths_panel import LengthsPanel
-from tui_tuner.screens.data.panels import ChecksPanel, RowsPanel, SamplePanel
+from tui_tuner.screens.data.panels import ChecksPanel, RowsPanel
 from tui_tuner.screens.data.row_filter import HINT, filtered_rows
 from tui_tuner.screens.data.sample_lines import MODES, Mode
-from tui_tuner.screens.data.sample_text import Page, sample_page
-from tui_tuner.screens.data.token_inks import token_inks
+from tui_tuner.screens.data.sample_panel import SamplePanel
 from tui_tuner.screens.data.words import empty_words, head_words, readout_words
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.inks import inks_of
 from tui_tuner.screens.shown import shown, shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
@@ -37,18 +29,7 @@ from tui_tuner.screens.widgets.ask_line import AskLine
 from tui_tuner.screens.widgets.line_list import LineList
 
 if TYPE_CHECKING:
-    from tui_tuner.data.looking.columns import Column
     from tui_tuner.screens.data.desk import LabelDesk
-
-
-class SampleRead(Message):
-    """The row under the cursor was read and laid out."""
-
-    def __init__(self, sample: Sample | None, lines: list[Text], mode: Mode) -> None:
-        self.sample = sample
-        self.lines = lines
-        self.mode: Mode = mode
-        super().__init__()
 
 
 class DataScreen(Station):
@@ -63,8 +44,8 @@ class DataScreen(Station):
         Binding("c", "checks", "Checks", id="data.checks"),
         Binding("f", "fix", "Fix…", id="data.fix"),
         Binding("m", "mode", "Masks/text/ids", id="data.mode"),
-        Binding("minus", "nudge(-1)", "", id="nudge.less"),
-        Binding("plus,equals_sign", "nudge(1)", "Max length", id="nudge.more"),
+        Binding("minus", "nudge(-1)", "Shorter max length", show=False, id="nudge.less"),
+        Binding("plus,equals_sign", "nudge(1)", "Max length", key_display="- +", id="nudge.more"),
         Binding("t", "template", "Template", id="data.template"),
         Binding("e", "held_out", "Held-out", id="data.held-out"),
         Binding("slash", "filter", "Find", id="filter"),
@@ -87,7 +68,7 @@ class DataScreen(Station):
             yield Static(classes="data-head")
             with Horizontal(classes="data-upper"):
                 yield RowsPanel(self.glyphs)
-                yield SamplePanel()
+                yield SamplePanel(self.glyphs)
                 yield ChecksPanel(self.glyphs)
             yield LengthsPanel(self.glyphs)
             with VerticalScroll(classes="panel data-empty", can_focus=False) as panel:
@@ -161,44 +142,11 @@ class DataScreen(Station):
     # The row under the cursor.
 
     def _ask_sample(self) -> None:
-        labels, row = self._labels, self.rows.row
-        panel = self.query_one(SamplePanel)
-        width = panel.listed.scrollable_content_region.width
-        if labels is None or row is None or labels.look is None or not width:
-            return
-        key = (row, self._mode, width, labels.look.folder, labels.fit, self.app.theme, labels.look.is_done)
-        if key == self._asked:
-            return
-        self._asked = key
-        state = labels.look.state
-        inks = inks_of(self.app.theme_variables)
-        is_underlined = self.glyphs.name == "ascii" or "ansi" in self.app.theme or self.app.no_color
-        page = Page(
-            width=width,
-            mode=self._mode,
-            glyphs=self.glyphs,
-            inks=inks,
-            tokens=token_inks(self.app.theme_variables, is_underlined=is_underlined),
-            special_ids=frozenset(state.special_ids),
-            stop_ids=frozenset(state.stop_ids),
-        )
-        self._read(labels, row, page)
-
-    @work(thread=True, exclusive=True, group="sample", exit_on_error=False)
-    def _read(self, labels: Labels, row: int, page: Page) -> None:
-        worker = get_current_worker()
-        try:
-            sample = read_sample(labels, row)
-            lines = sample_page(sample, self.desk.token_reader(labels), page) if sample and not worker.is_cancelled else []
-        except (TunerError, OSError) as error:
-            words = error.message if isinstance(error, TunerError) else f"the row cannot be read: {error.strerror}"
-            sample, lines = None, [Text(one_line(words))]
-        if not worker.is_cancelled:
-            self.post_message(SampleRead(sample, lines, page.mode))
-
-    @on(SampleRead)
-    def show_sample(self, message: SampleRead) -> None:
-        self.query_one(SamplePanel).show(message.sample, message.lines, message.mode)
+        """Have the row under the cursor read and laid out, by a thread."""
+        row = self.rows.row
+        if self._labels is not None and row is not None:
+            reader = self.desk.token_reader(self._labels)
+            self.query_one(SamplePanel).ask(self._labels, row, self._mode, reader)
 
     @on(LineList.Moved)
     def moved(self, message: LineList.Moved) -> None:
@@ -319,14 +267,7 @@ class DataScreen(Station):
         self.rows.listed.focus()
 
     def action_copy(self) -> None:
-        sample = self.query_one(SamplePanel).sample
-        if sample is not None and self._labels is not None:
-            self._copy(self._labels, sample)
-
-    @work(thread=True, exclusive=True, group="copy", exit_on_error=False)
-    def _copy(self, labels: Labels, sample: Sample) -> None:
-        text = visible("".join(self.desk.token_reader(labels).texts(sample.whole.ids.tolist())))
-        self.app.call_later(copy_text, self.app, text)
+        self.query_one(SamplePanel).copy()
 
     def action_again(self) -> None:
         self.tuner.bench.desk.look_again()
@@ -340,20 +281,7 @@ class DataScreen(Station):
     @work(exclusive=True, group="menu")
     async def action_sources(self) -> None:
         place, draft = await menus.ask_sources(self.tuner)
-        if place is not None:
-            worker = self._read_columns(place)
-            draft = await menus.ask_about_source(self.tuner, place, await worker.wait())
-        self._change(draft)
-
-    @work(thread=True, exclusive=True, group="columns", exit_on_error=False)
-    def _read_columns(self, place: "menus.Place") -> "tuple[Column, ...]":
-        from tui_tuner.data.looking.columns import source_columns
-        from tui_tuner.recipe import DataSource
-
-        try:
-            return source_columns(DataSource(path=str(self.tuner.draft.get(*place.path).get("path"))))
-        except TunerError:
-            return ()  # what is wrong with it stands in the panel already
+        self._change(draft if place is None else await menus.ask_about_source(self.tuner, place))
 
     @work(exclusive=True, group="menu")
     async def action_template(self) -> None:

@@ -32,9 +32,7 @@ class LabelWish:
     @property
     def policies(self) -> Policies:
         data = self.data
-        return Policies(
-            over_length=data.over_length, on_bad_row=data.on_bad_row, on_disagreement=data.on_disagreement
-        )
+        return Policies(over_length=data.over_length, on_bad_row=data.on_bad_row, on_disagreement=data.on_disagreement)
 
     def is_same_as(self, other: "LabelWish") -> bool:
         """Whether labels and verdict are the same; seeds and split may differ."""

@@ -12,6 +12,16 @@ from tui_tuner.units import count, counted, percent, short_count
 TEMPLATE_WORDS = {"auto": "the model's own", "plain": "plain", "chatml": "chatml"}
 
 
+NO_DATA = """\
+No data yet.
+
+o  choose a file, a folder, or a data set of the hub
+   .jsonl .json .csv .tsv .parquet .txt, each also .gz
+
+Chat turns, prompts and answers, or plain text: the shape is told by the columns."""
+NO_MODEL = "Labels are made with the model's tokenizer and chat template.\n\n2  choose a model first"
+
+
 def head_words(outlook: Outlook, labels: Labels | None) -> list[str]:
     """Files, shape, held-out share and template: what the keys o, e and t change."""
     draft = outlook.draft
@@ -63,14 +73,18 @@ def readout_words(labels: Labels | None, outlook: Outlook, glyphs: Glyphs) -> li
     if labels.is_busy:
         doing = "checking" if labels.stage == "reading" else "fitting longer rows"
         words.append(f"{glyphs.running} {doing} {labels.share_done:.0%}")
+    if labels.failure is not None:
+        words.append(f"{glyphs.failed} {labels.failure.message}")
     if labels.stage == "stopped":
         words.append(f"{glyphs.stopped} stopped: r goes on")
     if labels.counted is None:
         return words or ["reading…"]
     share = labels.counted.num_trained / max(1, labels.counted.num_tokens)
+    if labels.reasons:
+        more = f" (+{len(labels.reasons) - 1} more)" if labels.reasons[1:] else ""
+        words.append(f"{glyphs.failed} {labels.reasons[0]}{more}")
     words.append(counted(labels.num_rows, "row"))
     words.append(f"{short_count(labels.counted.num_tokens)} tokens, {share:.0%} trained")
-    words += [f"{glyphs.failed} {reason}" for reason in labels.reasons]
     fit = labels.fit
     if fit is not None and fit.rows_left_out:
         words.append(f"{glyphs.cut} {count(fit.rows_left_out)} left out")
@@ -85,25 +99,15 @@ def readout_words(labels: Labels | None, outlook: Outlook, glyphs: Glyphs) -> li
 
 def empty_words(outlook: Outlook, labels: Labels | None) -> str:
     """What stands in the place of the rows while there are none; empty where rows can be shown."""
-    draft = outlook.draft
-    if not draft.get("data", "sources"):
-        return (
-            "No data yet.\n\no  choose a file, a folder, or a data set of the hub\n"
-            "   .jsonl .json .csv .tsv .parquet .txt, each also .gz\n\n"
-            "Chat turns, prompts and answers, or plain text: the shape is told by the columns."
-        )
-    if outlook.is_reading_model:
-        return "reading the model…"
-    if outlook.base is None:
-        return "Labels are made with the model's tokenizer and chat template.\n\n2  choose a model first"
-    if labels is not None and labels.failure is not None and not labels.num_rows:
-        return f"{labels.failure.message}\n\n{labels.failure.hint}\n\nr  look again    o  sources    t  template"
-    data = outlook.facts.data
-    if labels is None and data is not None and data.failure is not None:
-        return f"{data.failure.message}\n\n{data.failure.hint}"
-    if labels is None:
-        folder = outlook.base.facts.folder
-        return "reading…" if folder else "The model's files are not on this machine: fetch them first (2)."
-    if labels.num_rows:
+    if labels is not None and labels.num_rows:
         return ""
-    return "reading…" if labels.is_busy else "There is no row."
+    failure = labels.failure if labels else outlook.facts.data.failure if outlook.facts.data else None
+    if not outlook.draft.get("data", "sources"):
+        return NO_DATA
+    if outlook.base is None:
+        return "reading the model…" if outlook.is_reading_model else NO_MODEL
+    if failure is not None:
+        return f"{failure.message}\n\n{failure.hint}\n\nr  look again    o  data    t  template".replace("\n\n\n", "\n")
+    if labels is None and not outlook.base.facts.folder:
+        return "The model's files are not on this machine: fetch them first (2)."
+    return "reading…" if labels is None or labels.is_busy else "There is no row."
