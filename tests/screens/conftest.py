@@ -1,13 +1,16 @@
 """The world of the app's tests: no colours, themes or motion from the outside."""
 
 import os
+import time
 
 import pytest
 
 # Read when textual is imported.
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
+os.environ["TZ"] = "UTC"
+time.tzset()
 
-from tests.screens.golden import Golden
+from tests.screens.golden import Golden  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from textual.widgets import Input
 
-from tui_tuner.hardware import Gpu, Hardware
+from tui_tuner.hardware import Gpu, GpuMeters, Hardware
 from tui_tuner.screens.app import TunerApp
 from tui_tuner.screens.environment import Environment
 
@@ -27,6 +27,7 @@ GPU_BOX = Hardware(
     ram_bytes=128 * GIB,
     ram_free_bytes=120 * GIB,
 )
+H200_AT_WORK = GpuMeters(utilisation=97, used_bytes=52 * GIB, total_bytes=141 * GIB, temperature=61, power_watts=612.0)
 
 
 def environment(
@@ -41,8 +42,10 @@ def environment(
         hub_cache=folder / "hub",
         is_in_process=is_in_process,
         can_reach_network=False,
+        home=folder,
         clock=clock,
         probe=lambda: hardware,
+        read_meters=lambda: H200_AT_WORK if hardware.gpus else None,
     )
 
 

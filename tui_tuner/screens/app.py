@@ -150,7 +150,9 @@ class TunerApp(App[None], inherit_bindings=False):
         """The outlook or the run is another: the rail shows it."""
         from tui_tuner.screens.marks import station_marks
 
-        self.marks = station_marks(self.outlook, self._run_desk.view if self._run_desk else None, self.bench.label_state)
+        self.marks = station_marks(
+            self.outlook, self._run_desk.view if self._run_desk else None, self.bench.label_state
+        )
         if isinstance(self.screen, Station) and self.screen.has_body:
             self.screen.show_marks(self.marks)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tui_tuner.hardware import Hardware
+    from tui_tuner.hardware import GpuMeters, Hardware
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +30,13 @@ class Environment:
     is_remote: bool = False
     """Whether the terminal is at the other end of a network: fewer frames a second."""
     can_reach_network: bool = True
+    home: Path
+    """Paths below it are shown as "~/…"."""
     clock: Callable[[], float]
     """Seconds since 1970."""
     probe: Callable[[], "Hardware"]
+    read_meters: Callable[[], "GpuMeters | None"]
+    """What the first GPU does now; called from a thread."""
 
     @property
     def frame_seconds(self) -> float:
@@ -48,11 +52,13 @@ def real_environment(runs_folder: Path, *, is_in_process: bool = False) -> Envir
         runs_folder=runs_folder,
         state_folder=state / "tuner",
         config_folder=config / "tuner",
+        home=Path.home(),
         model_folders=(Path.cwd(), Path("~/models").expanduser()),
         is_in_process=is_in_process,
         is_remote="SSH_CONNECTION" in os.environ,
         clock=time.time,
         probe=_probe,
+        read_meters=_read_meters,
     )
 
 
@@ -60,3 +66,9 @@ def _probe() -> "Hardware":
     from tui_tuner.hardware import probe_hardware
 
     return probe_hardware()
+
+
+def _read_meters() -> "GpuMeters | None":
+    from tui_tuner.hardware import read_gpu_meters
+
+    return read_gpu_meters()

@@ -31,4 +31,6 @@ def key_name(keys: str) -> str:
         return "^" + _NAMES.get(key[5:], key[5:])
     if key.startswith("shift+"):
         return "⇧" + _NAMES.get(key[6:], key[6:])
+    if key.startswith("f") and key[1:].isdigit():
+        return key.upper()
     return _NAMES.get(key, key)

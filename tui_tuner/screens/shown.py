@@ -3,6 +3,8 @@
 Markup in it is never interpreted, and what would steer a terminal becomes visible.
 """
 
+from pathlib import Path
+
 from rich.text import Text
 from textual.content import Content
 from textual.style import Style
@@ -22,6 +24,11 @@ def shown_line(text: str, style: str | Style = "", limit: int = 200) -> Content:
     """Text on one line."""
     line = one_line(text, limit)
     return Content.styled(line, style) if style else Content(line)
+
+
+def short_path(path: Path, home: Path) -> str:
+    """A path as a person writes it: below the home folder it begins with "~"."""
+    return f"~/{path.relative_to(home)}" if path != home and path.is_relative_to(home) else str(path)
 
 
 def cell(text: str, style: str = "", justify: "str" = "left", limit: int = 200) -> Text:

@@ -79,7 +79,7 @@ def _lines(tokens: Sequence[Token], width: int, mode: Mode, glyphs: Glyphs, inks
                 following = line.broken_word() if not piece.startswith(" ") else _Line()
                 yield _finished(line, mode, glyphs, inks)
                 line, piece = following, piece.lstrip(" ") if mode == "text" else piece
-            for number, part in enumerate(chop_cells(piece, room) if line.width + cell_len(piece) > room else [piece]):
+            for number, part in enumerate(_chopped(piece, room - line.width, room)):
                 if number:
                     yield _finished(line, mode, glyphs, inks)
                     line = _Line()
@@ -117,6 +117,14 @@ def _style(token: Token, inks: TokenInks) -> Style:
     if token.is_trained:
         return inks.trained_end if token.is_stop else inks.trained
     return inks.special if token.is_special else inks.masked
+
+
+def _chopped(piece: str, left: int, room: int) -> list[str]:
+    """Parts for the rest of this line, which may be nothing, and for whole lines behind it."""
+    if cell_len(piece) <= left:
+        return [piece]
+    head = chop_cells(piece, left)[0] if left > 1 else ""
+    return [head, *chop_cells(piece[len(head) :], room)]
 
 
 def _finished(line: _Line, mode: Mode, glyphs: Glyphs, inks: TokenInks) -> Text:

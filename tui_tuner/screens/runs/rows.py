@@ -16,7 +16,7 @@ from tui_tuner.units import ago
 BAR_WIDTH = 8
 SKETCH_WIDTH = 10
 FIXED_WIDTH = 3 + 1 + 1 + BAR_WIDTH + 6 + SKETCH_WIDTH + 10 + 8
-MODEL_SHARE = 0.3
+MODEL_SHARE = 0.4
 
 
 def state_sign(entry: RunEntry, glyphs: Glyphs, inks: Inks) -> tuple[str, Style]:
@@ -35,8 +35,8 @@ def state_sign(entry: RunEntry, glyphs: Glyphs, inks: Inks) -> tuple[str, Style]
 def header_line(width: int) -> str:
     """Names of the columns, above the list."""
     name, model = _widths(width)
-    cells = ["  ", "run".ljust(name), "model".ljust(model), "progress".ljust(BAR_WIDTH + 6)]
-    return " ".join([*cells, "loss".ljust(SKETCH_WIDTH), "best eval".rjust(9), "when".rjust(7)])[:width]
+    line = "   " + "run".ljust(name) + " " + "model".ljust(model) + " " + "progress".ljust(BAR_WIDTH + 6)
+    return (line + "loss".ljust(SKETCH_WIDTH) + "best eval".rjust(10) + "when".rjust(8))[:width]
 
 
 def run_line(entry: RunEntry, width: int, glyphs: Glyphs, inks: Inks, now: float, *, is_marked: bool = False) -> Text:

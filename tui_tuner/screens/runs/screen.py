@@ -24,7 +24,7 @@ from tui_tuner.screens.runs.differences import recipe_differences
 from tui_tuner.screens.runs.inspector import Inspection, Inspector
 from tui_tuner.screens.runs.reading import inspect, recipe_of, state_of
 from tui_tuner.screens.runs.rows import header_line, problem_line, run_line
-from tui_tuner.screens.shown import shown_line
+from tui_tuner.screens.shown import short_path, shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
 from tui_tuner.screens.widgets.line_list import LineList
@@ -208,7 +208,7 @@ A run goes on without the app: open it from any login."""
             parts.insert(0, f"{glyphs.running} {living} training")
         if self._marked:
             parts.append(f"{len(self._marked)} marked")
-        parts.append(str(self.tuner.environment.runs_folder))
+        parts.append(short_path(self.tuner.environment.runs_folder.absolute(), self.tuner.environment.home))
         self.show_readout(shown_line("  ·  ".join(parts)))
 
     def _line(self, index: int, width: int) -> Text:

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from tui_tuner.controls import RunControls
 from tui_tuner.errors import TunerError
-from tui_tuner.hardware import GpuMeters, process_memory, read_gpu_meters
+from tui_tuner.hardware import GpuMeters, process_memory
 from tui_tuner.hosting.run_view import RunView
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.glyphs import Glyphs
@@ -165,7 +165,9 @@ does not end it; `tuner attach` shows it again, from any login."""
         process = 0
         if view is not None and view.is_alive:
             process = self.tuner.run_desk.process_id
-        self.post_message(MachineRead(read_gpu_meters(), process_memory(process) if process else None))
+        self.post_message(
+            MachineRead(self.tuner.environment.read_meters(), process_memory(process) if process else None)
+        )
 
     @on(MachineRead)
     def machine_read(self, message: MachineRead) -> None:

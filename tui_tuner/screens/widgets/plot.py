@@ -180,7 +180,7 @@ def _x_axis(columns: int, window: _Window, axes: Axes) -> list[Text]:
     for x, sign in axes.marks:
         ruler[min(columns - 1, max(0, round(window.x_share(x) * (columns - 1))))] = sign
     low, high = axis_number(window.x_low), axis_number(window.x_high)
-    middle = axis_number((window.x_low + window.x_high) / 2)
+    middle = axis_number(round((window.x_low + window.x_high) / 2))
     left = (columns - len(middle)) // 2 - len(low)
     right = columns - len(low) - max(0, left) - len(middle) - len(high)
     labels = f"{low}{' ' * left}{middle}{' ' * right}{high}" if left > 0 and right > 0 else f"{low:<{columns}}"
