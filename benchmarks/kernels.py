@@ -23,7 +23,7 @@ from tui_tuner.kernels import attention, attention_kernel, gated_product, layer_
 from tui_tuner.kernels.attention import Inputs, Layout
 from tui_tuner.kernels.attention_kernel import Scores, Tile
 from tui_tuner.kernels.attention_path import Path as AttentionPath
-from tui_tuner.kernels.documents import Documents, batch_of, pack_of
+from tui_tuner.kernels.documents import batch_of, pack_of
 from tui_tuner.kernels.gated_product import GatedGradients
 from tui_tuner.kernels.rms_norm import Norm
 from tui_tuner.kernels.rope import Heads, Rotation
@@ -55,6 +55,8 @@ SHAPES = (
     Shape("8B, 4 x 2048", 4, 2048, 4096, 14336, 32, 8, 128),
     Shape("1B, 2 x 2048", 2, 2048, 2048, 8192, 32, 8, 64),
 )
+OURS: tuple[AttentionPath, ...] = ("triton",)
+LIBRARIES: tuple[AttentionPath, ...] = ("flash", "efficient", "cudnn")
 GEMMA = Shape("Gemma 2 9B, 1 x 8192", 1, 8192, 3584, 14336, 16, 8, 256)
 
 
@@ -87,29 +89,43 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only cases whose name holds this")
     parser.add_argument("--tiles", action="store_true", help="try every tile of our own attention kernel instead")
     options = parser.parse_args()
-    cases = tile_cases() if options.tiles else all_cases()
     rows = []
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
     print(f"{'kernel':46} {'shape':22} {'us':>9} {'GB/s':>7} {'TFLOP/s':>8} {'eager us':>9} {'ratio':>6}")
-    for case in cases:
-        if options.only in case.name:
-            rows.append(measured(case))
-            print(line(rows[-1]), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+    for name, cases in tile_groups() if options.tiles else groups():
+        for row in rows_of(name, cases, options.only):
+            rows.append(row)
+            print(line(row), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+
+
+def rows_of(name: str, cases: Iterator[Case], only: str) -> Iterator[Row]:
+    """A group whose inputs cannot be made becomes one row that says so."""
+    try:
+        for case in cases:
+            if only in case.name:
+                yield measured(case)
+    except (RuntimeError, TritonError) as error:
+        yield Row(name, "", None, failure=first_line(error))
 
 
 def measured(case: Case) -> Row:
     try:
         seconds = do_bench(case.call, return_mode="median") / 1e3
+        eager = do_bench(case.eager, return_mode="median") * 1e3 if case.eager else None
     except (RuntimeError, TritonError) as error:
-        return Row(case.name, case.shape, None, failure=str(error).strip().partition("\n")[0][:120])
+        return Row(case.name, case.shape, None, failure=first_line(error))
     return Row(
         case.name, case.shape, seconds * 1e6,
         case.num_bytes / seconds / 1e9 if case.num_bytes else None,
         case.operations / seconds / 1e12 if case.operations else None,
-        do_bench(case.eager, return_mode="median") * 1e3 if case.eager else None,
+        eager,
     )  # fmt: skip
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:120]
 
 
 def line(row: Row) -> str:
@@ -126,14 +142,17 @@ def line(row: Row) -> str:
     return f"{row.name:46} {row.shape:22} {' '.join(cells)}"
 
 
-def all_cases() -> Iterator[Case]:
+def groups() -> Iterator[tuple[str, Iterator[Case]]]:
+    """Libraries last: a fault of the device ends whatever comes after it."""
     for shape in SHAPES:
-        yield from norm_cases(shape)
-        yield from gated_cases(shape)
-        yield from rope_cases(shape)
+        yield "norms", norm_cases(shape)
+        yield "gated products", gated_cases(shape)
+        yield "RoPE", rope_cases(shape)
     for shape in SHAPES:
-        yield from attention_cases(shape)
-    yield from gemma_cases(GEMMA)
+        yield "attention, ours", attention_cases(shape, OURS)
+    yield "attention, Gemma 2", gemma_cases(GEMMA)
+    for shape in SHAPES:
+        yield "attention, libraries", attention_cases(shape, LIBRARIES)
 
 
 def randn(*shape: int) -> Tensor:
@@ -238,23 +257,19 @@ def rope_cases(shape: Shape) -> Iterator[Case]:
     )  # fmt: skip
 
 
-def attention_cases(shape: Shape) -> Iterator[Case]:
+def attention_cases(shape: Shape, paths: tuple[AttentionPath, ...]) -> Iterator[Case]:
     batch = batch_of(shape.rows, shape.length, GPU)
     short = [192] * (shape.tokens // 192)
     pack, bound = pack_of(short, shape.tokens, GPU), pack_of([shape.length] * shape.rows, shape.tokens, GPU)
-    scores = Scores(shape.head_dim**-0.5)
-    kinds: tuple[tuple[AttentionPath, str, Documents], ...] = (
-        ("cudnn", "batch", batch), ("flash", "batch", batch), ("efficient", "batch", batch), ("triton", "batch", batch),
-        ("flash", "pack of equal rows", bound), ("triton", "pack of equal rows", bound),
-        ("flash", "pack of 192", pack), ("triton", "pack of 192", pack),
-    )  # fmt: skip
-    for path, kind, documents in kinds:
-        yield from forward_and_backward(f"attention, {path}, {kind}", shape, Layout(documents, scores, path))
-    windowed = Scores(shape.head_dim**-0.5, window=512)
-    for path in ("flash", "triton"):
-        yield from forward_and_backward(f"attention, {path}, window of 512", shape, Layout(batch, windowed, path))
-    yield from cudnn_on_packs(shape, pack)
-    yield from cudnn_on_packs(shape, bound)
+    plain, windowed = (Scores(shape.head_dim**-0.5, window) for window in (None, 512))
+    for path in paths:
+        for kind, documents, scores in (
+            ("batch", batch, plain), ("pack of equal rows", bound, plain), ("pack of 192", pack, plain),
+            ("window of 512", batch, windowed),
+        ):  # fmt: skip
+            if kind == "batch" or path in ("flash", "triton"):
+                layout = Layout(documents, scores, path)
+                yield from forward_and_backward(f"attention, {path}, {kind}", shape, layout)
 
 
 def gemma_cases(shape: Shape) -> Iterator[Case]:
@@ -296,54 +311,6 @@ def scores_computed(layout: Layout) -> float:
     return float((seen if layout.scores.window is None else seen.clamp(max=layout.scores.window)).double().sum())
 
 
-def cudnn_on_packs(shape: Shape, documents: Documents) -> Iterator[Case]:
-    """cuDNN with the boundaries of documents, which torch has but does not offer: tried here, used nowhere."""
-    inputs, grad = attention_inputs(shape)
-    scale, length, bounds = shape.head_dim**-0.5, documents.max_length, documents.boundaries
-    work = scores_computed(Layout(documents, Scores(scale), "flash")) * shape.heads * shape.head_dim * 4.0
-    ops = torch.ops.aten
-    saved: list[tuple[Tensor, ...]] = []
-
-    def forward() -> tuple[Tensor, ...]:
-        result: tuple[Tensor, ...] = ops._cudnn_attention_forward(
-            inputs.q, inputs.k, inputs.v, None, bounds, bounds, length, length, True, 0.0, True, False, scale=scale
-        )
-        return result
-
-    def backward() -> tuple[Tensor, ...]:
-        if not saved:
-            saved.append(forward())
-        out, lse, seed, offset = saved[0][0], saved[0][1], saved[0][6], saved[0][7]
-        gradients: tuple[Tensor, ...] = ops._cudnn_attention_backward(
-            grad, inputs.q, inputs.k, inputs.v, out, lse, seed, offset, None, bounds, bounds, length, length, 0.0, True,
-            scale=scale,
-        )  # fmt: skip
-        return gradients
-
-    name = f"attention, cudnn, pack up to {length}"
-    yield Case(name, shape.name, forward, operations=work)
-    yield Case(name + ", backward", shape.name, backward, operations=2.5 * work)
-    yield Case(
-        name + ", agrees with flash", shape.name, lambda: _assert_agrees(forward, backward, inputs, grad, documents)
-    )
-
-
-def _assert_agrees(
-    forward: Callable[[], tuple[Tensor, ...]], backward: Callable[[], tuple[Tensor, ...]], inputs: Inputs, grad: Tensor,
-    documents: Documents,
-) -> None:  # fmt: skip
-    """Raises where cuDNN computes something else; a row of its own, whose time means nothing."""
-    layout = Layout(documents, Scores(inputs.q.shape[-1] ** -0.5), "flash")
-    attended = attention.forward(inputs, layout)
-    wanted = attention.backward(grad, inputs, attended, layout)
-    pairs = zip((forward()[0], *backward()), (attended.output, wanted.q, wanted.k, wanted.v), strict=True)
-    worst = max(
-        float((got.view(right.shape).float() - right.float()).norm() / right.float().norm()) for got, right in pairs
-    )
-    if not worst < 0.02:
-        raise RuntimeError(f"differs from flash by {worst:.3f}")
-
-
 TILES = tuple(
     Tile(*sizes)
     for sizes in (
@@ -351,6 +318,10 @@ TILES = tuple(
         (64, 64, 8, 2), (64, 64, 4, 1), (64, 32, 4, 2), (64, 32, 4, 3), (32, 64, 4, 2),
     )
 )  # fmt: skip
+
+
+def tile_groups() -> Iterator[tuple[str, Iterator[Case]]]:
+    yield "tiles", tile_cases()
 
 
 def tile_cases() -> Iterator[Case]:

@@ -5,9 +5,11 @@ Each is timed alone with an emptied cache; TFLOP/s count the base products only,
 
 import argparse
 import json
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -31,8 +33,10 @@ from tui_tuner.kernels import (
 from tui_tuner.kernels.flat_parameters import FlatParameter, FlatParameters, flat_parameters
 from tui_tuner.kernels.linear_cross_entropy import Head, HeadGradients, HeadOptions, head_loss
 from tui_tuner.kernels.lora_layout import Extended, GradientPlaces, LoraLayout, LoraWeight, Projection, empty_weight
+from tui_tuner.kernels.wide_product import add_product
 
 CUDA, BF16, RANK = torch.device("cuda"), torch.bfloat16, 16
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -78,20 +82,34 @@ class Row:
 
 
 class Table:
-    """Prints rows as they come, and keeps them."""
+    """Prints each row as it comes, and writes all that there are, so that a fault of the device loses none."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         self.rows: list[Row] = []
+        self.path = path
 
     def add(
         self, where: tuple[str, str, str], call: Callable[[], object], flops: float = 0, num_bytes: float = 0
     ) -> None:
-        milliseconds = float(do_bench(call, return_mode="median"))
+        self._add(where, float(do_bench(call, return_mode="median")), flops, num_bytes)
+
+    def add_in_turns(self, where: tuple[str, str], calls: dict[str, Callable[[], object]], flops: float) -> None:
+        """Ways that are compared, each measured several times and in turns: the clock sags as the device heats up."""
+        times: dict[str, list[float]] = {way: [] for way in calls}
+        for _ in range(ROUNDS):
+            for way, call in calls.items():
+                times[way].append(float(do_bench(call, rep=100 // ROUNDS, return_mode="median")))
+        for way, measured in times.items():
+            self._add((*where, way), statistics.median(measured), flops, 0)
+
+    def _add(self, where: tuple[str, str, str], milliseconds: float, flops: float, num_bytes: float) -> None:
         tflops = flops / milliseconds / 1e9 if flops else None
         speed = num_bytes / milliseconds / 1e9 if num_bytes else None
         self.rows.append(Row(*where, milliseconds, tflops, speed))
         rates = f"{tflops or 0:8.0f} TFLOP/s" if flops else f"{speed or 0:8.2f} TB/s" if num_bytes else ""
         print(f"{where[0]:3} {where[1]:18} {where[2]:44} {milliseconds:9.4f} ms {rates}", flush=True)
+        machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "triton": triton.__version__}
+        self.path.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in self.rows]}, indent=1))
 
 
 @contextmanager
@@ -116,7 +134,7 @@ def main() -> None:
     parser.add_argument("out", help="folder for loss_and_lora.json")
     parser.add_argument("--only", default="loss,head,lora,gradients,nf4,adamw,fp8", help="parts, separated by commas")
     options = parser.parse_args()
-    parts = {
+    parts: dict[str, Callable[[Shape, Table], None]] = {
         "loss": time_losses,
         "head": time_heads,
         "lora": time_lora,
@@ -125,14 +143,14 @@ def main() -> None:
         "adamw": time_adamw,
         "fp8": time_fp8,
     }
-    table = Table()
+    table = Table(Path(options.out) / "loss_and_lora.json")
     for name in options.only.split(","):
         for shape in SHAPES:
-            parts[name](shape, table)
+            try:
+                parts[name](shape, table)
+            except RuntimeError as error:
+                print(f"{shape.name:3} {name:18} stopped: {str(error).partition(chr(10))[0]}", flush=True)
             torch.cuda.empty_cache()
-    machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "triton": triton.__version__}
-    path = Path(options.out) / "loss_and_lora.json"
-    path.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in table.rows]}, indent=1))
 
 
 def time_losses(shape: Shape, table: Table) -> None:
@@ -232,45 +250,44 @@ def apart(tensor: Extended) -> Extended:
 def time_lora(shape: Shape, table: Table) -> None:
     for name, layout in shape.products().items():
         flops = 2 * shape.tokens * layout.in_features * layout.out_features
+        forward: dict[str, Callable[[], object]] = {}
+        backward: dict[str, Callable[[], object]] = {}
         for multiple in (64, 16):
             with swept(lora_layout, RANK_MULTIPLE=multiple):
-                _time_fused(Case.of(layout, shape.tokens), (shape.name, name), f"ranks in {multiple}s", table, flops)
-        _time_plain(Case.of(layout, shape.tokens), (shape.name, name), table, flops)
+                case = Case.of(layout, shape.tokens)
+            for x, dy, form in ((case.x, case.dy, "augmented"), (apart(case.x), apart(case.dy), "split")):
+                way = f"{form}, ranks in {multiple}s"
+                forward[way] = partial(lora_linear.forward, x, case.weight, case.out)
+                backward[way] = partial(lora_linear.backward, dy, x, case.weight, case.places, case.dx)
+        _plain_ways(Case.of(layout, shape.tokens), forward, backward)
+        table.add_in_turns((shape.name, f"{name}, forward"), forward, flops)
+        table.add_in_turns((shape.name, f"{name}, backward"), backward, flops)
 
 
-def _time_fused(c: Case, where: tuple[str, str], note: str, table: Table, flops: float) -> None:
-    for x, dy, form in ((c.x, c.dy, "augmented"), (apart(c.x), apart(c.dy), "split")):
-        forward = lambda x=x: lora_linear.forward(x, c.weight, c.out)  # noqa: E731
-        backward = lambda x=x, dy=dy: lora_linear.backward(dy, x, c.weight, c.places, c.dx)  # noqa: E731
-        table.add((*where, f"forward, {form}, {note}"), forward, flops)
-        table.add((*where, f"backward, {form}, {note}"), backward, flops)
-
-
-def _time_plain(c: Case, where: tuple[str, str], table: Table, flops: float) -> None:
+def _plain_ways(c: Case, forward: dict[str, Callable[[], object]], backward: dict[str, Callable[[], object]]) -> None:
     """The base products alone, and each projection for itself as PEFT and others do it."""
     x, dy, base = c.x.wide.contiguous(), c.dy.wide.contiguous(), c.weight.base.contiguous()
-    table.add((*where, "forward, base alone"), lambda: torch.mm(x, base.T, out=c.out), flops)
-    table.add((*where, "forward, base alone, spaced"), lambda: torch.mm(c.x.wide, c.weight.base.T, out=c.out), flops)
-    table.add((*where, "backward, base alone"), lambda: torch.mm(dy, base, out=c.dx), flops)
+    forward["base alone"] = lambda: torch.mm(x, base.T, out=c.out)
+    forward["base alone, spaced"] = lambda: torch.mm(c.x.wide, c.weight.base.T, out=c.out)
+    backward["base alone"] = lambda: torch.mm(dy, base, out=c.dx)
     parts = []
     for index, projection in enumerate(c.layout.projections):
         a, b = randn(RANK, c.layout.in_features), randn(projection.out_features, RANK)
         rows = c.layout.rows(index)
         parts.append((base[rows], a, b, dy[:, rows].contiguous()))
 
-    def forward() -> None:
+    def each_forward() -> None:
         for weight, a, b, _ in parts:
             (x @ weight.T).addmm_(x @ a.T, b.T, alpha=2.0)
 
-    def backward() -> None:
+    def each_backward() -> None:
         for index, (weight, a, b, grad) in enumerate(parts):
             ds = grad @ b
             c.dx.addmm_(grad, weight, beta=float(index > 0)).addmm_(ds, a, alpha=2.0)
             grad.T @ (x @ a.T)
             ds.T @ x
 
-    table.add((*where, "forward, each for itself"), forward, flops)
-    table.add((*where, "backward, each for itself"), backward, flops)
+    forward["each for itself"], backward["each for itself"] = each_forward, each_backward
 
 
 def time_gradients(shape: Shape, table: Table) -> None:
@@ -283,20 +300,17 @@ def time_gradients(shape: Shape, table: Table) -> None:
         thin_dy = lambda c=c: torch.mm(c.dy.wide, c.weight.b, out=c.dy.ranks)  # noqa: E731
         table.add((*where, "s = x A^T, cuBLAS"), thin_x, num_bytes=x_bytes)
         table.add((*where, "ds = dy B, cuBLAS"), thin_dy, num_bytes=dy_bytes)
-        for sizes in ((128, 64, 4, 2), (128, 64, 3, 4), (64, 64, 4, 4), (128, 128, 3, 2), (64, 128, 4, 4)):
-            names = ("WIDE_BLOCK", "TOKEN_BLOCK", "STAGES", "PROGRAMS_PER_PROCESSOR")
-            with swept(adapter_gradients, **dict(zip(names, sizes, strict=True))):
-                call = lambda c=c: adapter_gradients.add_adapter_gradients(c.dy, c.x, c.places)  # noqa: E731
-                table.add((*where, f"dA and dB, ours, {sizes}"), call, num_bytes=x_bytes + dy_bytes)
+        ours = lambda c=c: adapter_gradients.add_adapter_gradients(c.dy, c.x, c.places)  # noqa: E731
+        table.add((*where, "dA and dB into their places"), ours, num_bytes=x_bytes + dy_bytes)
         wide_a, wide_b = (torch.zeros(t.shape, device=CUDA) for t in (c.weight.a, c.weight.b))
 
-        def in_float32(c: Case = c, wide_a: Tensor = wide_a, wide_b: Tensor = wide_b) -> None:
-            linear_cross_entropy.add_product(wide_a, c.dy.ranks.T, c.x.wide)
-            linear_cross_entropy.add_product(wide_b, c.dy.wide.T, c.x.ranks)
+        def padded(c: Case = c, wide_a: Tensor = wide_a, wide_b: Tensor = wide_b) -> None:
+            add_product(wide_a, c.dy.ranks.T, c.x.wide)
+            add_product(wide_b, c.dy.wide.T, c.x.ranks)
 
-        table.add((*where, "dA and dB, cuBLAS, float32"), in_float32, num_bytes=x_bytes + dy_bytes)
+        table.add((*where, "dA and dB, all R columns, float32"), padded, num_bytes=x_bytes + dy_bytes)
         in_16_bits = lambda c=c: (c.dy.ranks.T @ c.x.wide, c.dy.wide.T @ c.x.ranks)  # noqa: E731
-        table.add((*where, "dA and dB, cuBLAS, bf16"), in_16_bits, num_bytes=x_bytes + dy_bytes)
+        table.add((*where, "dA and dB, all R columns, bf16"), in_16_bits, num_bytes=x_bytes + dy_bytes)
 
 
 def time_nf4(shape: Shape, table: Table) -> None:

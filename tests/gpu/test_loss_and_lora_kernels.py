@@ -34,6 +34,7 @@ from tui_tuner.kernels.lora_layout import (
     empty_weight,
     gradient_places,
 )
+from tui_tuner.kernels.wide_product import add_product
 
 pytestmark = [
     pytest.mark.gpu,
@@ -181,7 +182,7 @@ def test_the_loss_is_as_exact_as_torch_on_whole_logits() -> None:
 def test_gradients_of_a_trained_head_are_added_in_float32() -> None:
     left, right = randn(3000, 4096), randn(4096, 256, seed=1)
     total = torch.full((3000, 256), 1000.0, device=CUDA)
-    linear_cross_entropy.add_product(total, left, right)
+    add_product(total, left, right)
     assert relative_error(total, 1000 + left.double() @ right.double()) < 1e-5
 
 

@@ -8,6 +8,7 @@ from tui_tuner.kernels import attention as op
 from tui_tuner.kernels.attention import Attended, Inputs, Layout
 from tui_tuner.kernels.attention_kernel import Scores
 from tui_tuner.kernels.attention_path import Machine, Path, Question, choose
+from tui_tuner.kernels.checking import relative_error
 from tui_tuner.kernels.documents import Documents, batch_of, pack_of
 
 CPU = torch.device("cpu")
@@ -83,6 +84,15 @@ def _compare_with_float64(path: Path, documents: Documents, scores: Scores) -> N
     exact = op.eager(inputs, grad, documents, scores, torch.float64)
     for got, wanted in zip(results(inputs, grad, Layout(documents, scores, path)), exact, strict=True):
         torch.testing.assert_close(got.double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_small_scores_lose_nothing_under_a_large_cap() -> None:
+    documents, scores = DOCUMENTS["pack"], Scores(0.25, softcap=50.0)
+    inputs, grad = case(documents.tokens)
+    exact, usual = (op.eager(inputs, grad, documents, scores, dtype) for dtype in (torch.float64, torch.float32))
+    ours = results(inputs, grad, Layout(documents, scores, "triton"))
+    for got, wanted, plain in zip(ours, exact, usual, strict=True):
+        assert relative_error(got, wanted) < max(1.5 * relative_error(plain, wanted), 5e-7)
 
 
 @pytest.mark.parametrize("width", [8, 24, 80])

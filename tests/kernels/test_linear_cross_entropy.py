@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from tui_tuner.kernels import linear_cross_entropy as module
+from tui_tuner.kernels.checking import relative_error
 from tui_tuner.kernels.linear_cross_entropy import (
     Head,
     HeadGradients,
@@ -131,6 +132,22 @@ def test_chunks_fill_the_budget_evenly(rows: int, chunk: int) -> None:
 
 def test_a_budget_below_one_row_still_takes_one() -> None:
     assert chunk_rows(100, 128_256, 2, budget=1000) == 1
+
+
+def test_under_autocast_it_computes_in_the_type_of_autocast() -> None:
+    hidden, weight, labels = case()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, usual = (f(hidden, weight, labels, OPTIONS[0]) for f in (linear_cross_entropy, by_autocast))
+    torch.testing.assert_close(ours.loss, usual.loss, rtol=1e-2, atol=0.0)
+    for got, wanted in zip(gradients(ours, hidden, weight), gradients(usual, hidden, weight), strict=True):
+        assert got.dtype == torch.float32
+        assert relative_error(got, wanted) < 2e-2
+
+
+def by_autocast(hidden: Tensor, weight: Tensor, labels: Tensor, options: HeadOptions) -> LossSum:
+    """The reference, which autocast runs in 16 bits up to the logits."""
+    assert torch.nn.functional.linear(hidden, weight).dtype == torch.bfloat16
+    return linear_cross_entropy_reference(hidden, weight, labels, options)
 
 
 def test_huge_logits_stay_finite() -> None:

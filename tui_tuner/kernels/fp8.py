@@ -21,6 +21,9 @@ from tui_tuner.kernels.launch import INTERPRETED, on_device_of, uses_kernel
 DTYPE = torch.float8_e4m3fn
 LARGEST = 448.0
 """The largest finite number of e4m3."""
+_PER_LARGEST = 1.0 / LARGEST
+"""A factor, not a divisor: torch multiplies by the inverse on a GPU and divides on a CPU, a last bit apart, and where a
+quotient lies half-way between two numbers that bit decides its byte."""
 ALIGNMENT = 16
 """Both dimensions of a weight must be multiples of this."""
 
@@ -94,13 +97,13 @@ def _scaled_product(x: Fp8Rows, right: Tensor, right_scales: Tensor, out: Tensor
 
 
 def quantize_rows(x: Tensor, column_factors: Tensor | None = None) -> Fp8Rows:
-    """x [T, D] (rows may be spaced), times `column_factors` [D] where given: its rows divided by amax / 448."""
+    """x [T, D] (rows may be spaced), times `column_factors` [D] where given: its rows divided by amax * (1 / 448)."""
     return (quantize_rows_kernel if uses_kernel(x) else quantize_rows_reference)(x, column_factors)
 
 
 def quantize_rows_reference(x: Tensor, column_factors: Tensor | None = None) -> Fp8Rows:
     x = x.float() if column_factors is None else x.float() * column_factors
-    scales = (x.abs().amax(1, keepdim=True) / LARGEST).clamp_(min=1e-30)
+    scales = (x.abs().amax(1, keepdim=True) * _PER_LARGEST).clamp_(min=1e-30)
     return Fp8Rows((x / scales).clamp_(-LARGEST, LARGEST).to(DTYPE), scales)
 
 
@@ -112,7 +115,8 @@ def quantize_rows_kernel(x: Tensor, column_factors: Tensor | None = None) -> Fp8
     with on_device_of(x):
         _quantize_rows[(rows,)](
             x, column_factors, values, scales, x.stride(0), COLUMNS=columns, SCALED=column_factors is not None,
-            LARGEST=LARGEST, BLOCK=block, num_warps=max(1, min(16, block // 512)), enable_fp_fusion=False,
+            LARGEST=LARGEST, PER_LARGEST=_PER_LARGEST, BLOCK=block, num_warps=max(1, min(16, block // 512)),
+            enable_fp_fusion=False,
         )  # fmt: skip
     return Fp8Rows(values, scales)
 
@@ -148,6 +152,7 @@ def _quantize_rows(  # type: ignore[no-untyped-def]
     COLUMNS: tl.constexpr,
     SCALED: tl.constexpr,
     LARGEST: tl.constexpr,
+    PER_LARGEST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """One row a program: its largest magnitude, then its quotients; the second read is of the cache."""
@@ -157,7 +162,7 @@ def _quantize_rows(  # type: ignore[no-untyped-def]
     tops = tl.zeros([BLOCK], dtype=tl.float32)
     for start in range(0, COLUMNS, BLOCK):
         tops = tl.maximum(tops, tl.abs(_load(x, column_factors, start + columns, COLUMNS, SCALED)))
-    scale = tl.maximum(tl.div_rn(tl.max(tops, axis=0), LARGEST), 1e-30)
+    scale = tl.maximum(tl.max(tops, axis=0) * PER_LARGEST, 1e-30)
     tl.store(scales + row, scale)
     for start in range(0, COLUMNS, BLOCK):
         quotient = tl.div_rn(_load(x, column_factors, start + columns, COLUMNS, SCALED), scale)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 RANK_MULTIPLE = 64
-"""Rounds R up, so that rows begin at multiples of 128 bytes."""
+"""Rounds R up, so that rows begin at multiples of 128 bytes; 16 was no faster (docs/performance.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,38 +146,40 @@ def put_adapters(adapters: Adapters, scratch: LoraWeight) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterGradient:
+    """Where the gradients of one projection's adapter go, and which parts of the products they are."""
+
+    a: Tensor
+    """[rank, in], a view of the flat buffer."""
+    b: Tensor
+    """[out of it, rank], likewise."""
+    ranks: slice
+    """Among the R."""
+    rows: slice
+    """Among the outputs."""
+    scaling: float
+
+
+@dataclass(frozen=True, slots=True)
 class GradientPlaces:
-    """Where gradients of the adapters of one `LoraWeight` go in a flat buffer; made once, read by kernels."""
+    """Where gradients of the adapters of one `LoraWeight` go in a flat buffer; made once."""
 
     flat: Tensor
     """float32 [size], added to."""
-    a_starts: Tensor
-    """int64 [R]: place of each row of A; -1 for rows that are no adapter's."""
-    b_starts: Tensor
-    """int64 [out]: place of each row of B; -1 for rows without adapter."""
-    b_ranks: Tensor
-    """int64 [out, 2]: first of the R columns that belong to the row, and the end."""
-    b_scales: Tensor
-    """float32 [out]: scaling of the row's projection."""
+    adapters: tuple[AdapterGradient, ...]
+    """Of the projections that have one."""
     starts: tuple[tuple[int, int], ...]
     """Place of A and of B of each projection."""
 
 
 def gradient_places(layout: LoraLayout, flat: Tensor, starts: tuple[tuple[int, int], ...]) -> GradientPlaces:
     """starts: where A and B of each projection begin in `flat`; anything for a projection of rank 0."""
-    a_starts = torch.full((layout.padded_rank,), -1, dtype=torch.int64)
-    b_starts = torch.full((layout.out_features,), -1, dtype=torch.int64)
-    b_ranks = torch.zeros(layout.out_features, 2, dtype=torch.int64)
-    b_scales = torch.zeros(layout.out_features)
+    adapters = []
     for index, (projection, (a_start, b_start)) in enumerate(zip(layout.projections, starts, strict=True)):
         if projection.rank == 0:
             continue
-        rows, ranks = layout.rows(index), layout.ranks(index)
-        a_starts[ranks] = a_start + layout.in_features * torch.arange(projection.rank)
-        b_starts[rows] = b_start + projection.rank * torch.arange(projection.out_features)
-        b_ranks[rows] = torch.tensor([ranks.start, ranks.stop])
-        b_scales[rows] = projection.scaling
-    device = flat.device
-    return GradientPlaces(
-        flat, a_starts.to(device), b_starts.to(device), b_ranks.to(device), b_scales.to(device), starts
-    )
+        a_size, b_size = (projection.rank * features for features in (layout.in_features, projection.out_features))
+        a = flat[a_start : a_start + a_size].view(projection.rank, layout.in_features)
+        b = flat[b_start : b_start + b_size].view(projection.out_features, projection.rank)
+        adapters.append(AdapterGradient(a, b, layout.ranks(index), layout.rows(index), projection.scaling))
+    return GradientPlaces(flat, tuple(adapters), starts)

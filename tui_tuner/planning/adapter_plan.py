@@ -9,7 +9,8 @@ from tui_tuner.errors import ModelError, Problem, RecipeError
 from tui_tuner.families import ModuleShape
 from tui_tuner.plan import AdapterPlan, Decision, LoraTarget, TrainedModule
 from tui_tuner.planning.adapter_size import safetensors_bytes
-from tui_tuner.planning.inherited_adapter import PEFT_PREFIX, InheritedAdapter
+from tui_tuner.planning.inherited_adapter import InheritedAdapter
+from tui_tuner.planning.inheriting.tensor_names import PEFT_PREFIX
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.recipe import AdapterSection
 
@@ -42,7 +43,9 @@ def plan_adapter(section: AdapterSection, base: BaseModel, inherited: InheritedA
     if section.method == "full":
         return _full_plan(section, base)
     if inherited is not None:
-        section = inherited.applied_to(section, base.facts.num_layers)
+        inherited = inherited.on(base.family)
+        inherited.check_vocabulary(base.facts.vocab_size)
+        section = inherited.applied_to(section, base.modules)
     choice = _choose(section, base)
     if choice.problems:
         raise RecipeError(choice.problems)
@@ -52,13 +55,22 @@ def plan_adapter(section: AdapterSection, base: BaseModel, inherited: InheritedA
     return _lora_plan(section, base, choice, tensors, str(inherited.folder) if inherited is not None else None)
 
 
-def adapter_decisions(plan: AdapterPlan, section: AdapterSection) -> tuple[Decision, ...]:
+def adapter_decisions(
+    plan: AdapterPlan, section: AdapterSection, inherited: InheritedAdapter | None = None
+) -> tuple[Decision, ...]:
     """What of the plan a person should know the reason of."""
     decisions = []
     if plan.continues is not None:
         reason = f"rank, alpha, variant, targets and whole modules are those of {plan.continues}"
         decisions.append(Decision(field="adapter", value="continued", reason=reason))
-    elif plan.method == "lora" and section.targets == "auto":
+        is_new = "dropout" in section.model_fields_set
+        reason = "as the recipe says, whatever the adapter had" if is_new else "as in the adapter"
+        decisions.append(Decision(field="adapter.dropout", value=f"{plan.dropout:g}", reason=reason))
+    if inherited is not None and inherited.unnamed_modules:
+        value = ", ".join(inherited.unnamed_modules)
+        reason = "the adapter's file holds them in full, although its config does not name them: they are trained again"
+        decisions.append(Decision(field="adapter.modules_to_save", value=value, reason=reason))
+    elif inherited is None and plan.method == "lora" and section.targets == "auto":
         value = ", ".join(dict.fromkeys(target.path.rpartition(".")[2] for target in plan.targets))
         reason = "all linear modules of each layer: attention alone learns less for the same number of parameters"
         decisions.append(Decision(field="adapter.targets", value=value, reason=reason))
@@ -166,6 +178,7 @@ def _lora_plan(
     saved = _trained_modules(choice.saved, base.facts.tied_embeddings)
     num_adapter = sum(target.num_trainable for target in targets)
     num_saved = sum(module.num_parameters for module in saved if not module.is_tied)
+    layers = None if section.layers == "all" else tuple(sorted(set(section.layers)))
     return AdapterPlan(
         method="lora",
         rank=section.rank,
@@ -174,9 +187,9 @@ def _lora_plan(
         dropout=section.dropout,
         use_rslora=use_rslora,
         use_dora=use_dora,
-        target_names=_target_names(targets, base),
+        target_names=_target_names(targets, base, layers),
         targets=targets,
-        layers=None if section.layers == "all" else tuple(sorted(set(section.layers))),
+        layers=layers,
         modules_to_save=section.modules_to_save,
         saved_modules=saved,
         num_adapter_parameters=num_adapter,
@@ -188,11 +201,17 @@ def _lora_plan(
     )
 
 
-def _target_names(targets: Sequence[LoraTarget], base: BaseModel) -> tuple[str, ...]:
-    """What PEFT finds the targets by: last names, or whole paths where a vision tower has modules of the same names."""
-    if base.family.holds_more:
+def _target_names(targets: Sequence[LoraTarget], base: BaseModel, layers: tuple[int, ...] | None) -> tuple[str, ...]:
+    """What PEFT finds the targets by: last names, or whole paths where these would mean other modules as well."""
+    names = tuple(dict.fromkeys(target.path.rpartition(".")[2] for target in targets))
+    meant = {
+        module.path
+        for module in base.modules
+        if module.path.rpartition(".")[2] in names and (layers is None or module.layer in layers)
+    }
+    if base.family.holds_more or meant != {target.path for target in targets}:
         return tuple(target.path for target in targets)
-    return tuple(dict.fromkeys(target.path.rpartition(".")[2] for target in targets))
+    return names
 
 
 def _target(module: ModuleShape, rank: int, use_dora: bool) -> LoraTarget:

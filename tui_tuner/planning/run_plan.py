@@ -8,7 +8,8 @@ from tui_tuner.plan import AdapterPlan, DataFacts, Decision, ModelFacts, NameDec
 from tui_tuner.planning.adapter_plan import adapter_decisions, plan_adapter
 from tui_tuner.planning.batch_plan import choose_batch
 from tui_tuner.planning.hub_fetch import Fetch, fetch_from_hub, fetch_model
-from tui_tuner.planning.inherited_adapter import read_adapter
+from tui_tuner.planning.inherited_adapter import InheritedAdapter, read_adapter
+from tui_tuner.planning.inheriting.recipe import inherit, is_inherited
 from tui_tuner.planning.machine_plan import (
     MachineChoice,
     choose_machine,
@@ -38,6 +39,8 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
     """
     from tui_tuner.data.rendering.pool import RenderPool
 
+    inheritance = inherit(recipe)
+    recipe = inheritance.recipe
     with RenderPool() as renderers:  # its process gets ready while the rest is imported and read
         from tui_tuner.data.data_survey import survey_data
 
@@ -46,13 +49,16 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
         adapter, machine, decisions = _plan_model(recipe, hardware, base)
         asked = recipe_for_data(recipe, base.facts)
         data = survey_data(asked, located.folder, base.facts.context_length, renderers)
+    decisions = (*decisions, *inheritance.with_precision(machine.quantization))
     return _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
 
 
 def plan_for_data(recipe: Recipe, hardware: Hardware, base: BaseModel, name: NameDecision, data: DataFacts) -> RunPlan:
     """The plan of a recipe whose model and data are known already. Raises as `make_plan` does."""
-    adapter, machine, decisions = _plan_model(recipe, hardware, base)
-    return _assemble(recipe, name, base.facts, adapter, machine, data, decisions)
+    inheritance = inherit(recipe)
+    adapter, machine, decisions = _plan_model(inheritance.recipe, hardware, base)
+    decisions = (*decisions, *inheritance.with_precision(machine.quantization))
+    return _assemble(inheritance.recipe, name, base.facts, adapter, machine, data, decisions)
 
 
 def fetch_weights(plan: RunPlan, fetch: Fetch = fetch_from_hub) -> RunPlan:
@@ -87,7 +93,7 @@ def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
     kept += tuple(
         one
         for one in plan.decisions
-        if one.field in ("acceleration.device", "acceleration.kernels", "acceleration.threads")
+        if one.field in ("acceleration.device", "acceleration.kernels", "acceleration.threads") or is_inherited(one)
     )
     return _assemble(plan.recipe, plan.name, plan.model, plan.adapter, machine, data, kept)
 
@@ -98,23 +104,25 @@ def _plan_model(
     """What does not depend on the data. All problems of the recipe are raised together."""
     problems = machine_problems(recipe, hardware, base.facts)
     try:
-        adapter = _adapter(recipe, base)
+        inherited = _inherited(recipe)
+        adapter = plan_adapter(recipe.adapter, base, inherited)
     except RecipeError as error:
         raise RecipeError([*problems, *error.problems]) from error
     machine, machine_decisions = choose_machine(recipe, hardware, base.facts, adapter)
     problems += quantised_module_problems(adapter, machine)
     if problems:
         raise RecipeError(problems)
-    return adapter, machine, (*machine_decisions, *adapter_decisions(adapter, recipe.adapter))
+    return adapter, machine, (*machine_decisions, *adapter_decisions(adapter, recipe.adapter, inherited))
 
 
-def _adapter(recipe: Recipe, base: BaseModel) -> AdapterPlan:
+def _inherited(recipe: Recipe) -> InheritedAdapter | None:
+    """The adapter that training goes on from, if it does."""
     if recipe.model.adapter is None:
-        return plan_adapter(recipe.adapter, base)
+        return None
     if recipe.adapter.method == "full":
         message = 'is "full", but model.adapter names an adapter to go on training; keep one'
         raise RecipeError([Problem(path="adapter.method", message=message)])
-    return plan_adapter(recipe.adapter, base, read_adapter(Path(recipe.model.adapter).expanduser()))
+    return read_adapter(Path(recipe.model.adapter).expanduser())
 
 
 def _assemble(

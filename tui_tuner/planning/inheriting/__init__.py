@@ -1,0 +1,1 @@
+"""What a new run takes over from an adapter that it goes on training, whoever made it."""
