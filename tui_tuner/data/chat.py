@@ -26,7 +26,11 @@ from tui_tuner.errors import DataError
 
 OPEN_MARK, CLOSE_MARK = "\ufdd0", "\ufdd1"
 """Stand for `{% generation %}` and its end while rendering: code points that Unicode keeps out of all text."""
-TEMPLATE_FAULTS = (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+TEMPLATE_FAULTS = (
+    jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError, NameError,
+    RuntimeError, StopIteration, OSError, SyntaxError,
+)  # fmt: skip
+"""What a stranger's program can end with. Want of memory is no fault: it would come back with the next row."""
 OUTPUT_PER_INPUT, OUTPUT_ALLOWANCE, INPUT_PER_MESSAGE = 4, 2**16, 64
 """A template may write this many times the characters of its input, and some for its own words."""
 DICT_ATTRIBUTES = frozenset(dir(dict))
@@ -130,8 +134,8 @@ def compile_template(
         raise DataError(f"{name}, line {error.lineno}: {error.message}.", "Mend the template.") from error
     except RecursionError as error:
         raise DataError(f"{name} is nested too deeply.", "Mend the template.") from error
-    except OverflowError as error:
-        raise DataError(f"{name} holds a number that is too large.", REPLACE_IT) from error
+    except TEMPLATE_FAULTS as error:  # constants are computed here: numbers too large to write, impossible operations
+        raise DataError(f"{name} cannot be compiled: {_said(error)}.", REPLACE_IT) from error
     template = ChatTemplate(
         text=text,
         variables=dict(variables or {}),

@@ -124,7 +124,7 @@ def _check_columns(source: DataSource, keys: Sequence[str]) -> None:
 def _shape_of_columns(columns: Mapping[str, str], rows: Sequence[SourceRow]) -> RowShape | None:
     """The shape that the named fields belong to; None where they fit several."""
     if "messages" in columns:
-        return _turn_shape(rows[0].fields.get(columns["messages"])) or "messages"
+        return _turn_shape(rows, columns["messages"]) or "messages"
     marks: dict[str, RowShape] = {"rejected": "preference", "chosen": "preference", "text": "text"}
     marks |= {
         "instruction": "alpaca",
@@ -136,13 +136,12 @@ def _shape_of_columns(columns: Mapping[str, str], rows: Sequence[SourceRow]) -> 
 
 
 def _guess(rows: Sequence[SourceRow], keys: Sequence[str], source: DataSource) -> tuple[RowShape, str]:
-    first = rows[0].fields if rows else {}
-    if is_tree_node(first) or is_tree_node(first.get("prompt")):
+    if any(is_tree_node(row.fields) or is_tree_node(row.fields.get("prompt")) for row in rows):
         return "tree", 'a message with "replies"'
     if {"chosen", "rejected"} <= set(keys):
         return "preference", 'has "chosen" and "rejected"'
     for column in TURN_LISTS:
-        shape = _turn_shape(first.get(column))
+        shape = _turn_shape(rows, column)
         if shape is not None:
             return shape, f'"{column}" lists turns with "{"from" if shape == "sharegpt" else "role"}"'
     for shape in NAMED_SHAPES:
@@ -152,8 +151,9 @@ def _guess(rows: Sequence[SourceRow], keys: Sequence[str], source: DataSource) -
     raise _unknown_shape(source, keys)
 
 
-def _turn_shape(value: object) -> RowShape | None:
-    turns = as_turn_list(value)
+def _turn_shape(rows: Sequence[SourceRow], column: str) -> RowShape | None:
+    """Told by the first row that has turns there; rows before it may be faulty."""
+    turns = next((found for row in rows if (found := as_turn_list(row.fields.get(column)))), None)
     if not turns:
         return None
     return "messages" if "role" in turns[0] else "sharegpt"
@@ -164,13 +164,12 @@ def _resolve(
 ) -> dict[str, str]:
     """The column of each field of a shape: the recipe's, else the first known name that no other field has taken."""
     columns = {field: column for field, column in named.items() if field in FIELDS[shape]}
-    first = rows[0].fields if rows else {}
     for field, names in FIELDS[shape].items():
         free = [name for name in names if name in keys and name not in columns.values()]
         if field == "messages":
-            free = [name for name in free if as_turn_list(first.get(name)) is not None] or free
+            free = [name for name in free if any(as_turn_list(row.fields.get(name)) for row in rows)] or free
         if field == "tree":
-            free = [name for name in free if is_tree_node(first.get(name))]
+            free = [name for name in free if any(is_tree_node(row.fields.get(name)) for row in rows)]
         if field not in columns and free:
             columns[field] = free[0]
     return columns

@@ -51,6 +51,8 @@ class Message:
     tool_calls: tuple[Mapping[str, object], ...] | None = None
     name: str | None = None
     tool_call_id: str | None = None
+    unread: tuple[str, ...] = ()
+    """Names of other fields that say something; neither shown to the template nor trained."""
 
     @property
     def is_plain(self) -> bool:

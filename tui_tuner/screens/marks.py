@@ -40,13 +40,13 @@ def _obstacles(outlook: Outlook, labels: "LabelState | None") -> Iterator[tuple[
         yield "model", "The model cannot be used yet."
     if outlook.is_reading_data:
         yield "data", "Wait: the data are being read."
+    if labels is not None and labels.reasons:
+        # Where the labels were not looked at the engine itself checks every one of them, and refuses.
+        yield "data", f"Training would refuse the labels: {labels.reasons[0]}. f on this screen mends it."
     if outlook.facts.data is None:
         yield "data", "Choose data first."
     elif outlook.facts.data.facts is None:
         yield "data", "The data cannot be used yet."
-    if labels is not None and labels.reasons:
-        # Where the labels were not looked at the engine itself checks every one of them, and refuses.
-        yield "data", f"Training would refuse the labels: {labels.reasons[0]}. f on this screen mends it."
     if outlook.plan is None or outlook.problems:
         yield "recipe", "The recipe has problems; each is marked."
 

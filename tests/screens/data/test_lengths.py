@@ -3,16 +3,24 @@ import pytest
 
 from tests.screens.inks import INKS
 from tui_tuner.data.looking.curve import AtLength
-from tui_tuner.screens.data.lengths import Histogram, histogram_lines, length_words, nudged, share_words
+from tui_tuner.screens.data.lengths import Histogram, Scale, histogram_lines, length_words, nudged, share_words
 from tui_tuner.screens.glyphs import GLYPH_SETS
 
 GLYPHS = GLYPH_SETS["braille"]
 LENGTHS = np.array([10, 20, 20, 30, 500], dtype=np.int32)
 
 
-def test_every_row_is_in_one_cell_and_the_last_holds_longer_ones() -> None:
-    cells = Histogram.of(LENGTHS).cells(4, 40)
-    assert cells.tolist() == [1, 2, 1, 1]
+def test_every_row_is_in_one_bar_and_the_last_holds_longer_ones() -> None:
+    bars = Histogram.of(LENGTHS).bars(Scale(step=10, num_bars=4, cells=1))
+    assert bars.tolist() == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("reach", [8, 70, 116, 117, 1000, 100_000])
+def test_bars_span_equally_many_lengths_and_fill_most_of_the_width(reach: int) -> None:
+    scale = Scale.of(reach, 116)
+    assert scale.num_bars * scale.step >= reach and 116 // 2 < scale.width <= 116
+    assert scale.cell(reach) == scale.width - 1 or scale.num_bars * scale.step > reach
+    assert abs(scale.length(scale.cell(reach // 2)) - reach // 2) <= scale.step
 
 
 @pytest.mark.parametrize("length", [8, 9, 40, 100, 1000, 2048, 100_000])

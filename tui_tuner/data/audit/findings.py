@@ -57,6 +57,13 @@ _ALL = (
         "blocking",
     ),
     CheckInfo(
+        "reply_dropped",
+        "The template drops an answer",
+        "The chat template leaves out all that the assistant says in a turn, such as its calls of tools, so that nothing "
+        "of it can be trained; choose a template that shows it, or drop the row.",
+        "blocking",
+    ),
+    CheckInfo(
         "template_error",
         "The template refuses the row",
         "The chat template breaks on these messages; check its roles and their order, or choose another template.",
@@ -104,6 +111,13 @@ _ALL = (
         "A field is not in the text",
         "The chat template leaves out something that the row has, so that it is not trained on; rename the field to "
         "what the template reads, or choose another template.",
+        "warning",
+    ),
+    CheckInfo(
+        "unread_field",
+        "A field of a turn is not read",
+        "A turn has a text that no chat template knows, or a weight, and tuner goes by neither; rename the text to content, "
+        "reasoning_content, thinking or tool_calls, and split rows of which a turn is not to be trained.",
         "warning",
     ),
     CheckInfo(
@@ -231,6 +245,8 @@ def _check_of(reason: str, otherwise: str) -> str:
 
 
 _REFUSALS = (
+    ("the template drops or changes the reply", "reply_dropped"),
+    ("chosen and rejected begin with different turns", "preference_prefix"),
     ("the chat template", "template_error"),
     ("unknown role", "unknown_role"),
     ("empty assistant reply", "empty_reply"),

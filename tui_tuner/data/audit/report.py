@@ -73,9 +73,7 @@ class LabelReport(ReportValue):
 class ReportBuilder:
     """Folds rows into a report. Rows come in their order; `row` is a row's number from 0."""
 
-    def __init__(
-        self, on_disagreement: OnDisagreement = "refuse", on_bad_row: OnBadRow = "refuse"
-    ) -> None:
+    def __init__(self, on_disagreement: OnDisagreement = "refuse", on_bad_row: OnBadRow = "refuse") -> None:
         self._on_disagreement = on_disagreement
         self._on_bad_row = on_bad_row
         self._lengths, self._copies = LengthTally(), CopyFinder()

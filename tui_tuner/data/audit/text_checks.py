@@ -45,12 +45,20 @@ def audit_text(
         fields = lost_fields(conversation, located.text, traced)
     findings = (
         *fields,
+        *_unread_fields(conversation),
         *_control_tokens(conversation, facts),
         *_endings(located, template, facts),
         *_parted(second),
         *(() if isinstance(traced, str) else _added_text(conversation, traced, facts)),
     )
     return TextAudit(findings, second)
+
+
+def _unread_fields(conversation: Conversation) -> Iterator[Finding]:
+    for index, message in enumerate(conversation.messages):
+        if message.unread:
+            names = ", ".join(message.unread)
+            yield Finding("unread_field", f"of the {message.role} turn {names} is not read", index)
 
 
 def _control_tokens(conversation: Conversation, facts: TokenFacts) -> Iterator[Finding]:
@@ -94,7 +102,8 @@ def _parted(second: tuple[SecondSpan, ...] | NotApplicable) -> Iterator[Finding]
 
 def _added_text(conversation: Conversation, traced: Tracing, facts: TokenFacts) -> Iterator[Finding]:
     """Words before the first message: a default system prompt, a date. Schemas of tools would be such words too."""
-    if conversation.tools is not None or not traced.marks:
+    is_told = bool((conversation.messages[0].content or "").strip())  # else the first mark stands behind its turn
+    if conversation.tools is not None or not traced.marks or not is_told:
         return
     before = traced.text[: traced.marks[0][0]]
     words = facts.unsplit.sub(" ", before)

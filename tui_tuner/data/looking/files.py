@@ -1,4 +1,4 @@
-"""The files of a look: fixed records that a reader maps while they grow. Records are written after what they point at."""
+"""The files of a look: fixed records that a reader maps while they grow. They are written after what they point at."""
 
 import json
 from pathlib import Path

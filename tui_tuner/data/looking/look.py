@@ -69,8 +69,9 @@ class Findings:
         return np.unique(self.rows[self.checks == CHECK_NAMES.index(check)])
 
     def totals(self) -> dict[str, int]:
-        """Rows of each check that found something."""
-        counts = np.bincount(self.checks, minlength=len(CHECK_NAMES))
+        """Rows of each check that found something; a check counts a row once."""
+        pairs = np.unique(self.rows * len(CHECK_NAMES) + self.checks)
+        counts = np.bincount(pairs % len(CHECK_NAMES), minlength=len(CHECK_NAMES))
         return {name: int(count) for name, count in zip(CHECK_NAMES, counts, strict=True) if count}
 
     def raise_severity(self, worst: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
@@ -110,6 +111,10 @@ class Look:
     @property
     def num_labelled(self) -> int:
         return int(np.count_nonzero(self.kinds != UNUSABLE))
+
+    @property
+    def num_conversations(self) -> int:
+        return int(np.count_nonzero(self.kinds == KINDS["conversation"]))
 
     @property
     def has_documents(self) -> bool:
@@ -183,7 +188,9 @@ class Fit:
     def num_trained_kept(self, look: Look) -> int:
         """Trained tokens of all rows after fitting."""
         whole = int(look.trained.sum(dtype=np.int64))
-        return whole - int(look.trained[self._rows].sum(dtype=np.int64)) + int(self._fits["trained"].sum(dtype=np.int64))
+        return (
+            whole - int(look.trained[self._rows].sum(dtype=np.int64)) + int(self._fits["trained"].sum(dtype=np.int64))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -104,7 +104,7 @@ class _Look:
             if row.example is not None:
                 findings = (*findings, *copies.add(row.index, row.example, row.source >= num_training_sources))
                 curve.add(row.example)
-            for finding in {one.check: one for one in reversed(findings)}.values():
+            for finding in findings:
                 self._findings.append(row.index, finding)
             rows.append(self._row_record(row, paths.setdefault(row.ref.path, len(paths))))
         for index, _ in copies.late_leaks():
@@ -127,15 +127,13 @@ class _Look:
                 is_same = row.example is not None and row.example.num_tokens == int(whole["length"][row.index])
                 if row.fitted is None or not is_same:
                     raise DataError(f"{row.ref} is not what it was when it was read first.", "Look again (r).")
-                for finding in {one.check: one for one in reversed(row.fitted.findings)}.values():
+                for finding in row.fitted.findings:
                     self._findings.append(row.index, finding)
                 fits.append(self._fit_record(row.index, row.fitted))
         flush()
         self._finish()
 
-    def _rows(
-        self, stream: RowStream, request: FitRequest | None, flush: Callable[[], None]
-    ) -> Iterable[CheckedRow]:
+    def _rows(self, stream: RowStream, request: FitRequest | None, flush: Callable[[], None]) -> Iterable[CheckedRow]:
         """All rows of the stream; now and then what was written becomes visible to readers."""
         train_on, next_flush = self._request.train_on, 0.0
 

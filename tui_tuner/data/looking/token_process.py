@@ -1,7 +1,7 @@
 """Says what tokens stand for: `python -m tui_tuner.data.looking.token_process TOKENIZER_FOLDER`.
 
-Each line of input is a list of ids as JSON, each line of output the list of their texts. A tokenizer takes half a second
-of Python to load, which a process that draws cannot spare.
+Each line of input is a list of ids as JSON, each line of output the list of their texts. A tokenizer takes half a
+second of Python to load, which a process that draws cannot spare.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Asks the process that knows a tokenizer for the texts of tokens. Starts it with the first question; any one thread."""
+"""Asks the process that knows a tokenizer for the texts of tokens; it is started with the first question."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ PROCESS = "tui_tuner.data.looking.token_process"
 
 
 class TokenReader:
-    """One tokenizer's texts. The process ends with `close`, or with this one."""
+    """One tokenizer's texts, for any thread. The process ends with `close`, or with this one."""
 
     def __init__(self, tokenizer_folder: Path) -> None:
         self.tokenizer_folder = tokenizer_folder

@@ -20,6 +20,10 @@ CALLING_ROLES = ("function_call", "tool_call")
 ROLE_KEYS = ("role", "from")
 CONTENT_KEYS = ("content", "value", "text")
 TEXT_PARTS = ("text", "input_text", "output_text")
+CALL_KEYS = ("tool_calls", "function_call")
+OTHER_TEXTS = ("reasoning_content", "thinking", "name", "tool_call_id")
+WEIGHT_KEYS = ("weight", "train", "training")
+"""Fields with which other tools take a turn out of the training."""
 
 
 class RowFault(Exception):
@@ -50,7 +54,7 @@ def as_turn_list(value: object) -> list[Mapping[str, object]] | None:
 
 def read_tools(value: object) -> tuple[Mapping[str, object], ...] | None:
     """Tool schemas, as a list or as JSON text; None where there are none."""
-    parsed = _parsed(value) if isinstance(value, str) and value.strip() else value
+    parsed = _from_text(value, "tools")
     if not parsed:
         return None
     if not isinstance(parsed, list) or not all(isinstance(tool, Mapping) for tool in parsed):
@@ -74,7 +78,7 @@ def check_trainable(messages: Sequence[Message]) -> None:
         raise RowFault(f"no assistant turn (roles: {roles})")
     for number, message in replies:
         if not message.tool_calls and not (message.content or "").strip():
-            raise RowFault(f"turn {number} is an empty assistant reply")
+            raise RowFault(_empty_reply(number))
 
 
 def text_of(value: object, field: str) -> str:
@@ -111,10 +115,36 @@ def _message(turn: Mapping[str, object], number: int) -> Message:
         tool_calls=calls,
         name=_optional_text(turn, "name"),
         tool_call_id=_optional_text(turn, "tool_call_id"),
+        unread=_unread(turn),
     )
     if content is None and not calls:
-        raise RowFault(f"turn {number} ({role}) has no content")
+        is_reply = role == "assistant"
+        raise RowFault(_empty_reply(number) if is_reply else f"turn {number} ({role}) has no content")
     return message
+
+
+def _empty_reply(number: int) -> str:
+    return f"turn {number} is an empty assistant reply"
+
+
+def _unread(turn: Mapping[str, object]) -> tuple[str, ...]:
+    """Fields that say something and are not read, by their names: texts of several words, and weights of nothing."""
+    read = {_key(turn, ROLE_KEYS), _key(turn, CONTENT_KEYS), *CALL_KEYS, *OTHER_TEXTS}
+    content = turn.get(_key(turn, CONTENT_KEYS))
+    return tuple(
+        str(name)
+        for name, value in turn.items()
+        if name not in read and value != content and (_says(value) or (name in WEIGHT_KEYS and value in (0, False)))
+    )
+
+
+def _says(value: object) -> bool:
+    """Whether there are words in it; names, numbers and dates of a turn are single ones."""
+    if isinstance(value, str):
+        return len(value.split()) > 1
+    if isinstance(value, Mapping):
+        return any(_says(entry) for entry in value.values())
+    return isinstance(value, list) and any(_says(entry) for entry in value)
 
 
 def _key(turn: Mapping[str, object], names: Sequence[str]) -> str:
@@ -143,9 +173,7 @@ def _optional_text(turn: Mapping[str, object], field: str) -> str | None:
 
 
 def _tool_calls(turn: Mapping[str, object], number: int) -> tuple[Mapping[str, object], ...] | None:
-    calls = turn.get("tool_calls")
-    if isinstance(calls, str):
-        calls = _parsed(calls)
+    calls = _from_text(turn.get("tool_calls"), f"tool_calls of turn {number}")
     if not calls and isinstance(turn.get("function_call"), Mapping):
         calls = [{"type": "function", "function": turn["function_call"]}]
     if not calls:
@@ -172,6 +200,16 @@ def _calls_in_text(content: str | None, number: int) -> tuple[Mapping[str, objec
     if not calls:
         raise RowFault(f"turn {number} is a function call, but its content is no JSON object")
     return tuple(_tool_call(call, number) for call in calls)
+
+
+def _from_text(value: object, name: str) -> object:
+    """A value that may come as JSON text."""
+    if not isinstance(value, str) or not value.strip():
+        return value if not isinstance(value, str) else None
+    parsed = _parsed(value)
+    if parsed is None and value.strip() != "null":
+        raise RowFault(f"the {name} are a text that is no JSON")
+    return parsed
 
 
 def _parsed(text: str) -> object:

@@ -22,6 +22,8 @@ def preference_pair(row: SourceRow, columns: Mapping[str, str]) -> PreferencePai
     prompt = chosen[:shared]
     if "prompt" in columns and not prompt:
         prompt = turns_of(row.fields.get(columns["prompt"]), "user", columns["prompt"])
+    if not prompt and chosen[0].role != "assistant" and rejected[0].role != "assistant":
+        raise RowFault("chosen and rejected begin with different turns, so that they share no prompt")
     if not prompt:
         raise RowFault("no prompt: neither a column of its own nor turns that both answers share")
     system = row.fields.get(columns["system"]) if "system" in columns else None

@@ -85,9 +85,18 @@ def is_json_document(file: SourceFile) -> bool:
     """Whether the file is one JSON value. Names lie: .json often holds lines and .jsonl now and then an array."""
     lines = (line.strip() for line in raw_lines(replace(file, watch=None)) if line.strip())
     first = next(lines, b"")
-    if first.startswith(b"[") or file.kind != "json":
-        return first.startswith(b"[")
-    return isinstance(parse_line(first, RowRef(str(file.path), 1)), BadRow) or next(lines, None) is None
+    if first.startswith(b"["):
+        return next(lines, None) is None or not _is_whole(first)
+    return file.kind == "json" and (not _is_whole(first) or next(lines, None) is None)
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether the line is a JSON value by itself."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _open(file: SourceFile) -> BinaryIO | gzip.GzipFile:

@@ -11,7 +11,7 @@ from tui_tuner.safe_text import visible
 from tui_tuner.screens.chat.talk import Answer, Exchange, Place
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import BOLD, Inks
-from tui_tuner.units import counted, duration
+from tui_tuner.units import duration
 
 MAX_SHOWN = 40_000
 """Characters of one text that are drawn; longer ones are shown from their end."""
@@ -42,12 +42,11 @@ def facts_lines(answer: Answer, exchange: Exchange, width: int, glyphs: Glyphs, 
         return wrapped(f"{sign} {answer.problem}", width, ink)
     if exchange.is_hidden:
         return [Text(f"{sign} writing" if answer.stop is None else f"{glyphs.done} complete", style=inks.muted)]
-    facts = [counted(answer.num_tokens, "token"), duration(answer.seconds)]
+    facts = [words, f"{answer.num_tokens:,} tok", duration(answer.seconds)]
     if answer.tokens_per_second:
         facts.append(f"{answer.tokens_per_second:,.0f} tok/s")
-    line = Text.assemble((f"{sign} ", ink), (f"{words} {glyphs.dot} " + f" {glyphs.dot} ".join(facts), inks.muted))
-    line.truncate(width, overflow="ellipsis")
-    return [line]
+    line = Text.assemble((f"{sign} ", ink), (f" {glyphs.dot} ".join(facts), inks.muted))
+    return list(line.wrap(_console(), max(1, width), overflow="fold"))
 
 
 def wrapped(text: str, width: int, style: Style) -> list[Text]:
@@ -62,11 +61,11 @@ def _ending(answer: Answer, glyphs: Glyphs, inks: Inks) -> tuple[str, str, Style
         case None:
             return glyphs.running, "writing", inks.train
         case "end":
-            return glyphs.done, "ended its turn", inks.success
+            return glyphs.done, "ended", inks.success
         case "length":
-            return glyphs.cut, "cut at the limit", inks.warning
+            return glyphs.cut, "cut", inks.warning
         case "stopped":
-            return glyphs.stopped, "stopped by you", inks.muted
+            return glyphs.stopped, "stopped", inks.muted
         case "failed":
             return glyphs.failed, "failed", inks.error
 

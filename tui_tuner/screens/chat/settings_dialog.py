@@ -19,10 +19,10 @@ from tui_tuner.screens.dialogs.dialog import Dialog
 from tui_tuner.screens.shown import shown_line
 
 FIELDS = (
-    ("temperature", "temperature", "0 always takes the likeliest token; 0.7 is usual; above 1.5 it rambles"),
-    ("top_p", "top-p", "tokens drawn from: the likeliest that together have this probability"),
+    ("temperature", "temperature", "0 takes the likeliest token; 0.7 is usual"),
+    ("top_p", "top-p", "drawn from the likeliest that add up to it"),
     ("max_tokens", "max tokens", "an answer is cut there"),
-    ("seed", "seed", "the same seed gives the same answer; both sides share it"),
+    ("seed", "seed", "same seed, same answer; shared by both sides"),
 )
 
 

@@ -70,18 +70,16 @@ def readout(
 ) -> Content:
     """Speeds, settings and votes."""
     last = conversation.last
-    parts = []
+    parts = ["blind"] if is_blind else []
     if last is not None and not last.is_hidden:
         for side in SIDES:
             answer = last.answer(side)
             if answer is not None and answer.tokens_per_second:
                 parts.append(f"{side} {answer.tokens_per_second:,.0f} tok/s")
-    parts.append(f"temp {sampling.temperature:g}")
-    parts.append(f"top-p {sampling.top_p:g}")
-    parts.append(f"≤ {sampling.max_tokens:,} tokens")
-    parts.append(f"seed {last.seed if last else sampling.seed}")
-    votes = f"votes {tally.tuned}:{tally.base} tuned:base" + (f", {tally.tie} even" if tally.tie else "")
-    parts.insert(0, f"{'blind' + glyphs.dot if is_blind else ''}{votes}" if is_blind else votes)
+    if is_blind or tally != Tally():
+        parts.append(f"votes tuned {tally.tuned} : {tally.base} base" + (f", {tally.tie} even" if tally.tie else ""))
+    parts += [f"temp {sampling.temperature:g}", f"top-p {sampling.top_p:g}"]
+    parts += [f"max {sampling.max_tokens:,}", f"seed {last.seed if last else sampling.seed}"]
     return shown_line(f"  {glyphs.dot}  ".join(parts))
 
 

@@ -25,7 +25,7 @@ One side of the conversation. Both sides get the same question, settings and see
 
 **tok/s** counts this side's own time: the sides take turns on one model, the adapter switched on and off.
 
-**ended its turn** is the model's own end; **cut at the limit** means that `max tokens` ended it."""
+**ended**: the model ended its turn by itself; **cut**: `max tokens` did; **stopped**: you did."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False, id="chat.up"),
         Binding("down,j", "scroll_down", "Down", show=False, id="chat.down"),
@@ -72,7 +72,7 @@ One side of the conversation. Both sides get the same question, settings and see
         self._lines = [line for one in self._conversation.exchanges for line in self._lines_of(one, width)]
         self.virtual_size = Size(width, len(self._lines))
         if was_at_end:
-            self.scroll_end(animate=False, immediate=True)
+            self.scroll_end(animate=False, immediate=True, force=True)
         self.refresh()
 
     def _lines_of(self, exchange: Exchange, width: int) -> list[Text]:

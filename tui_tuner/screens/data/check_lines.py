@@ -50,11 +50,20 @@ def check_sign(entry: CheckEntry, glyphs: Glyphs, inks: Inks) -> tuple[str, str]
     return glyphs.attention, str(inks.warning)
 
 
-def quiet_line(entries: Sequence[CheckEntry], labels: Labels, glyphs: Glyphs, inks: Inks) -> Text:
-    """How many checks found nothing."""
-    quiet = len(CHECKS) - len(entries)
-    words = f"{quiet} checks found nothing" + (" so far" if labels.is_busy else "")
-    return Text.assemble((f"{glyphs.done} ", str(inks.success)), (words, str(inks.muted)), no_wrap=True)
+def quiet_lines(entries: Sequence[CheckEntry], labels: Labels, glyphs: Glyphs, inks: Inks) -> Text:
+    """On how many rows both methods agree, and how many checks found nothing."""
+    so_far = " so far" if labels.is_busy else ""
+    lines = [f"{len(CHECKS) - len(entries)} checks found nothing{so_far}"]
+    compared = labels.counted.num_compared if labels.counted else 0
+    if compared:
+        agreeing = compared - labels.counted.totals.get("disagreement", 0) if labels.counted else 0
+        lines.insert(0, f"two methods agree on {count(agreeing)} of {count(compared)} rows")
+    text = Text(no_wrap=True)
+    for number, line in enumerate(lines):
+        text.append("\n" if number else "")
+        text.append(f"{glyphs.done} ", str(inks.success))
+        text.append(line, str(inks.muted))
+    return text
 
 
 def checks_title(labels: Labels | None) -> str:

@@ -27,6 +27,8 @@ class Counted:
     """Rows of each check that found something, in the order of the checks."""
     refused: dict[str, int]
     num_labelled: int
+    num_compared: int
+    """Conversations to which both methods apply."""
     num_tokens: int
     num_trained: int
     num_trained_kept: int
@@ -49,6 +51,7 @@ def count_up(look: Look, fit: Fit | None) -> Counted:
         totals=sum_of_totals(tuple(part.totals() for part in parts)),
         refused=look.refused(),
         num_labelled=look.num_labelled,
+        num_compared=look.num_conversations - parts[0].totals().get("unconfirmed", 0),
         num_tokens=int(look.lengths.sum(dtype=np.int64)),
         num_trained=num_trained,
         num_trained_kept=fit.num_trained_kept(look) if fit else num_trained,
@@ -99,7 +102,8 @@ class Labels:
     @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Why training would refuse what is known so far."""
-        return tuple(self.verdict.reasons()) if self.counted is not None else ()
+        is_too_early = self.counted is None or (self.is_busy and not self.counted.num_labelled)
+        return () if is_too_early else tuple(self.verdict.reasons())
 
     def rows_of(self, check: str) -> RowNumbers:
         parts = [one.findings.rows_of(check) for one in (self.look, self.fit) if one is not None]

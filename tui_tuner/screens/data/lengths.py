@@ -17,7 +17,7 @@ BEYOND_P99 = 1.35
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Histogram:
-    """Rows by their length. The last cell holds all longer rows too."""
+    """Rows by their length. The last bar holds all longer rows too."""
 
     lengths: IntArray
     """Sorted."""
@@ -33,9 +33,9 @@ class Histogram:
         p50, p99 = (int(np.percentile(ordered, share, method="higher")) for share in (50, 99))
         return cls(lengths=ordered, longest=int(ordered[-1]), p50=p50, p99=p99)
 
-    def cells(self, width: int, reach: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Rows in each of `width` cells from 1 to `reach` tokens."""
-        edges = np.linspace(0, reach, width + 1)
+    def bars(self, scale: "Scale") -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Rows in each bar."""
+        edges = np.arange(scale.num_bars + 1) * scale.step
         below = np.searchsorted(self.lengths, edges, side="right")
         below[-1] = len(self.lengths)
         return np.diff(below)
@@ -58,38 +58,64 @@ def nudged(length: int, direction: int) -> int:
     return max(8, moved)
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Bars of equally many whole tokens, each equally many cells wide: no bar is high because it spans more lengths."""
+
+    step: int
+    """Tokens of a bar."""
+    num_bars: int
+    cells: int
+    """Cells of a bar."""
+
+    @classmethod
+    def of(cls, reach: int, width: int) -> "Scale":
+        step = -(-reach // width)
+        num_bars = -(-reach // step)
+        return cls(step, num_bars, max(1, width // num_bars))
+
+    @property
+    def width(self) -> int:
+        return self.num_bars * self.cells
+
+    def cell(self, length: int) -> int:
+        """Where a length stands."""
+        return max(0, min(self.width - 1, round(length * self.cells / self.step)))
+
+    def length(self, cell: int) -> int:
+        """The length that a cell stands for."""
+        return round(cell * self.step / self.cells)
+
+
 def histogram_lines(histogram: Histogram, cutoff: int, size: tuple[int, int], glyphs: Glyphs, inks: Inks) -> list[Text]:
     """`size` is width and height in cells; the last line is the axis."""
     width, height = max(10, size[0]), max(1, size[1] - 1)
-    reach = histogram.reach(cutoff)
-    cells = histogram.cells(width, reach)
-    place = min(width - 1, round(cutoff / reach * width))
-    top = max(1, int(cells.max(initial=0)))
-    levels = len(glyphs.heights)
+    scale = Scale.of(histogram.reach(cutoff), width)
+    bars = histogram.bars(scale)
+    place, levels = scale.cell(cutoff), len(glyphs.heights)
+    highest = max(1, int(bars.max(initial=0)))
+    tops = [max(1, round(number / highest * height * levels)) if number else 0 for number in bars.tolist()]
     lines = []
     for row in reversed(range(height)):
         line = Text(no_wrap=True)
-        for cell, number in enumerate(cells.tolist()):
-            level = round(number / top * height * levels) if number else 0
-            level = max(1, level) if number else 0
-            filled = min(levels, max(0, level - row * levels))
+        for cell in range(scale.width):
+            filled = min(levels, max(0, tops[cell // scale.cells] - row * levels))
             if cell == place:
                 line.append("│" if glyphs.name != "ascii" else "|", style=inks.you + BOLD)
             else:
-                line.append(
-                    glyphs.heights[filled - 1] if filled else " ", style=inks.muted if cell > place else inks.train
-                )
+                ink = inks.muted if cell > place else inks.train
+                line.append(glyphs.heights[filled - 1] if filled else " ", style=ink)
         lines.append(line)
-    return [*lines, _axis(cutoff, place, reach, width, inks)]
+    return [*lines, _axis(cutoff, place, scale, inks)]
 
 
-def _axis(cutoff: int, place: int, reach: int, width: int, inks: Inks) -> Text:
-    label, end = f"{cutoff:,}", f"{reach:,}"
-    start = max(2, min(place - len(label) // 2, width - len(label)))
+def _axis(cutoff: int, place: int, scale: Scale, inks: Inks) -> Text:
+    label, end = f"{cutoff:,}", f"{scale.num_bars * scale.step:,}"
+    start = max(2, min(place - len(label) // 2, scale.width - len(label)))
     line = Text("0", style=inks.muted, no_wrap=True)
     line.append(" " * (start - 1))
     line.append(label, style=inks.you + BOLD)
-    rest = width - line.cell_len - len(end)
+    rest = scale.width - line.cell_len - len(end)
     if rest > 1:
         line.append(" " * rest + end, style=inks.muted)
     return line

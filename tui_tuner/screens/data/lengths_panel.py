@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui_tuner.screens.data.labels import Labels
-from tui_tuner.screens.data.lengths import histogram_lines, length_words, nudged, words_line
+from tui_tuner.screens.data.lengths import Scale, histogram_lines, length_words, nudged, words_line
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import inks_of
 from tui_tuner.units import count, percent
@@ -85,8 +85,8 @@ class LengthsPanel(Widget):
         labels, line = self.labels, self.line
         width = self.content_size.width
         if labels is not None and labels.counted is not None and line is not None and width:
-            reach = labels.counted.histogram.reach(line)
-            self.cutoff = max(LEAST_LENGTH, round((event.x - self.gutter.left) / width * reach / 8) * 8)
+            scale = Scale.of(labels.counted.histogram.reach(line), width)
+            self.cutoff = max(LEAST_LENGTH, scale.length(event.x - self.gutter.left))
 
     def render(self) -> RenderableType:
         labels, line = self.labels, self.line

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from tui_tuner.data.looking.look import RowNumbers
 from tui_tuner.safe_text import visible
-from tui_tuner.screens.data.check_lines import CheckEntry, check_entries, check_line, checks_title, quiet_line
+from tui_tuner.screens.data.check_lines import CheckEntry, check_entries, check_line, checks_title, quiet_lines
 from tui_tuner.screens.data.help_words import CHECKS_HELP
 from tui_tuner.screens.data.labels import Labels
 from tui_tuner.screens.data.rows import SampleRow, number_width, row_header, row_line
@@ -144,8 +144,9 @@ class ChecksPanel(Vertical):
         self.border_title = Content(checks_title(labels))
         self.border_subtitle = Content("f fixes" if self.entries else "")
         inks = inks_of(self.app.theme_variables)
-        self.query_one(".quiet", Static).update(quiet_line(self.entries, labels, self._glyphs, inks))
+        self.query_one(".quiet", Static).update(quiet_lines(self.entries, labels, self._glyphs, inks))
         self.listed.redraw(len(self.entries))
+        self.listed.styles.height = max(1, len(self.entries))
         self.explain()
 
     def explain(self) -> None:

@@ -44,6 +44,7 @@ class SamplePanel(Vertical):
         self._glyphs = glyphs
         self.sample: Sample | None = None
         self._lines: list[Text] = []
+        self._wanted: tuple[Labels, int, Mode, TokenReader] | None = None
         self._asked: tuple[object, ...] = ()
         self._reader: TokenReader | None = None
 
@@ -54,8 +55,17 @@ class SamplePanel(Vertical):
     def listed(self) -> LineList:
         return self.query_one("#tokens", LineList)
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._ask_again)
+
+    def _ask_again(self) -> None:
+        """Lay the row out for another width; before there is one nothing can be."""
+        if self._wanted is not None:
+            self.ask(*self._wanted)
+
     def ask(self, labels: Labels, row: int, mode: Mode, reader: TokenReader) -> None:
         """Read a row, unless it is the one that stands here already."""
+        self._wanted = (labels, row, mode, reader)
         look, width = labels.look, self.listed.scrollable_content_region.width
         if look is None or not width:
             return

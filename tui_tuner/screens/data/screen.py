@@ -106,10 +106,6 @@ class DataScreen(Station):
         self.desk.follow(self.tuner.outlook)
         self._show(self.desk.labels_for(self.tuner.outlook))
 
-    def on_resize(self) -> None:
-        super().on_resize()
-        self.call_after_refresh(self._ask_sample)
-
     def help_text(self) -> str:
         return station_help(self._labels)
 

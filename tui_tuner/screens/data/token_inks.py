@@ -33,11 +33,11 @@ class TokenInks:
 def token_inks(variables: Mapping[str, str], *, is_underlined: bool = False) -> TokenInks:
     """The styles of a theme, from the app's `theme_variables`."""
     inks = inks_of(variables)
-    ground = Style(bgcolor=Color.parse(variables["trained-ground"]).rich_color) + BOLD
+    ground = Style(bgcolor=_color(variables["trained-ground"]).rich_color) + BOLD
     ground += UNDERLINE if is_underlined else Style()
     return TokenInks(
-        trained=ground + Style(color=Color.parse(variables["trained-ink"]).rich_color),
-        trained_end=ground + Style(color=Color.parse(variables["trained-end"]).rich_color),
+        trained=ground + Style(color=_color(variables["trained-ink"]).rich_color),
+        trained_end=ground + Style(color=_color(variables["trained-end"]).rich_color),
         masked=inks.muted,
         special=inks.special,
         cut=inks.muted + Style(strike=True),
@@ -46,3 +46,8 @@ def token_inks(variables: Mapping[str, str], *, is_underlined: bool = False) -> 
         gutter=inks.train,
         muted=inks.muted,
     )
+
+
+def _color(value: str) -> Color:
+    """Themes of 16 colours say "ansi_blue 50%", which no terminal of theirs can show."""
+    return Color.parse(value.partition(" ")[0])

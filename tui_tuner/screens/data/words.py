@@ -77,7 +77,7 @@ def readout_words(labels: Labels | None, outlook: Outlook, glyphs: Glyphs) -> li
         words.append(f"{glyphs.failed} {labels.failure.message}")
     if labels.stage == "stopped":
         words.append(f"{glyphs.stopped} stopped: r goes on")
-    if labels.counted is None:
+    if labels.counted is None or not labels.num_rows:
         return words or ["reading…"]
     share = labels.counted.num_trained / max(1, labels.counted.num_tokens)
     if labels.reasons:

@@ -1,13 +1,172 @@
-"""The Doctor screen."""
+"""The Doctor screen: all that a run needs of this machine, each with its fix. Looks in a thread, shows as it finds."""
 
+import locale
+import os
 from collections.abc import Iterator
+from typing import ClassVar
 
+from rich.text import Text
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
+from tui_tuner.diagnosis.all_checks import Surroundings, iter_checks
+from tui_tuner.diagnosis.check import Check
+from tui_tuner.diagnosis.machine import DiskWish
+from tui_tuner.planning.hub_cache import hub_cache_folder
+from tui_tuner.screens.doctor.report import advice, check_line, report_text, verdict
+from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
+from tui_tuner.screens.widgets.line_list import LineList
+
+
+class CheckMade(Message):
+    """One thing was looked at."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+        super().__init__()
+
+
+class ChecksDone(Message):
+    """All was looked at."""
 
 
 class DoctorScreen(Station):
+    """The checks, and what to do about the one under the cursor."""
+
+    CSS_PATH = "doctor.tcss"
+    HELP = """\
+All that a run needs: packages that fit each other and the GPU, who holds the GPU's memory, room on the disks for
+checkpoints and for a merge of the chosen model, the terminal, and what becomes of a run when you log out.
+
+`tuner doctor` prints the same; `tuner doctor --kernels` tests the compute kernels on the GPU as well."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "next_problem", "Next problem", id="doctor.next"),
+        Binding("r", "look_again", "Look again", id="doctor.again"),
+        Binding("y", "copy", "Copy report", id="doctor.copy"),
+        Binding("escape", "back", "Back", id="doctor.back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._checks: list[Check] = []
+        self._is_done = False
+        self._inks: Inks | None = None
+
     def compose_body(self) -> Iterator[Widget]:
-        yield Static("Doctor", classes="panel")
+        with Vertical(classes="doctor-column"):
+            with Vertical(classes="panel doctor-list") as panel:
+                panel.border_title = Content("Doctor")
+                yield LineList(self._line, name="checks", classes="-picker")
+            with VerticalScroll(classes="panel doctor-advice", can_focus=False) as panel:
+                panel.border_title = Content("What to do")
+                yield Static(classes="doctor-text")
+
+    def on_mount(self) -> None:
+        self.query_one(LineList).focus()
+        self.action_look_again()
+
+    def wake(self) -> None:
+        self._inks = inks_of(self.app.theme_variables)
+        self._show()
+
+    @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
+    def _look(self, surroundings: Surroundings) -> None:
+        worker = get_current_worker()
+        for check in iter_checks(surroundings):
+            if worker.is_cancelled:
+                return
+            self.post_message(CheckMade(check))
+        self.post_message(ChecksDone())
+
+    def _surroundings(self) -> Surroundings:
+        environment = self.tuner.environment
+        return Surroundings(
+            runs_folder=environment.runs_folder,
+            hub_cache=environment.hub_cache or hub_cache_folder(),
+            terminal_size=os.terminal_size(self.app.size),
+            encoding=locale.getpreferredencoding(do_setlocale=False),
+            variables=dict(os.environ),
+            wish=self._wish(),
+            probe=environment.probe,
+        )
+
+    def _wish(self) -> DiskWish | None:
+        plan = self.tuner.outlook.plan
+        if plan is None:
+            return None
+        from tui_tuner.planning.preflight import bytes_needed
+
+        name = plan.recipe.model.source.rstrip("/").rsplit("/", 1)[-1]
+        return DiskWish(model=name, run_bytes=bytes_needed(plan), merge_bytes=2 * plan.model.num_parameters)
+
+    @on(CheckMade)
+    def found(self, message: CheckMade) -> None:
+        self._checks.append(message.check)
+        self._show()
+
+    @on(ChecksDone)
+    def done(self) -> None:
+        self._is_done = True
+        self._show()
+
+    @on(LineList.Moved)
+    def moved(self) -> None:
+        self._show_advice()
+
+    def _show(self) -> None:
+        if not self.has_body:
+            return
+        self.query_one(LineList).redraw(len(self._checks))
+        self.show_readout(shown_line(verdict(self._checks, is_done=self._is_done)))
+        self._show_advice()
+        self.refresh_bindings()
+
+    def _show_advice(self) -> None:
+        cursor = self.query_one(LineList).cursor
+        text = self.query_one(".doctor-text", Static)
+        if cursor < len(self._checks):
+            text.update(advice(self._checks[cursor], self.glyphs, self._current_inks()))
+        else:
+            text.update(Content("looking…"))
+
+    def _line(self, index: int, width: int) -> Text:
+        is_first = index == 0 or self._checks[index - 1].group != self._checks[index].group
+        return check_line(
+            self._checks[index], width, self.glyphs, self._current_inks(), is_first_of_group=is_first
+        )
+
+    def _current_inks(self) -> Inks:
+        return self._inks or inks_of(self.app.theme_variables)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "next_problem":
+            return True if self._problems() else None
+        return True
+
+    def _problems(self) -> list[int]:
+        return [place for place, check in enumerate(self._checks) if check.status in ("warning", "fail")]
+
+    def action_next_problem(self) -> None:
+        listed = self.query_one(LineList)
+        problems = self._problems()
+        listed.cursor = next((place for place in problems if place > listed.cursor), problems[0])
+
+    def action_look_again(self) -> None:
+        self._checks, self._is_done = [], False
+        self._look(self._surroundings())
+
+    def action_copy(self) -> None:
+        from tui_tuner.screens.clipboard import copy_text
+
+        copy_text(self.app, report_text(self._checks))
+
+    def action_back(self) -> None:
+        self.app.pop_screen()

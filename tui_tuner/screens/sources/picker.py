@@ -83,9 +83,9 @@ The line below takes the path of any adapter in PEFT's layout, of a model, or a 
 def result_line(result: Result, width: int, inks: Inks, now: float) -> Text:
     """Name, base model, best held-out loss, age."""
     name_width = max(12, width - 24 - 9 - 8)
-    indent = "  " if result.is_checkpoint else ""
-    name = one_line(indent + result.title, name_width).ljust(name_width)
-    line = Text(name, style=inks.muted if result.is_checkpoint else inks.plain, no_wrap=True)
+    name = result.title if result.step is None else f"  checkpoint of step {result.step:,}"
+    ink = inks.plain if result.step is None else inks.muted
+    line = Text(one_line(name, name_width).ljust(name_width), style=ink, no_wrap=True)
     line.append(one_line(result.base_name, 22).ljust(24), style=inks.muted)
     line.append(f"{result.best_loss:9.3f}" if result.best_loss is not None else " " * 9, style=inks.plain)
     line.append((ago(result.updated, now).removesuffix(" ago") if result.updated else "").rjust(8), style=inks.muted)

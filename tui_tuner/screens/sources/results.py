@@ -22,7 +22,8 @@ class Result:
     base_model: str = ""
     best_loss: float | None = None
     updated: float | None = None
-    is_checkpoint: bool = False
+    step: int | None = None
+    """Of a checkpoint; None for what a run ended with."""
 
     @property
     def base_name(self) -> str:
@@ -67,4 +68,4 @@ def _of_run(entry: RunEntry) -> Iterator[Result]:
         named = CHECKPOINT_NAME.fullmatch(path.name)
         if named and any((path / name).is_file() for name in (ADAPTER_CONFIG, MODEL_CONFIG)):
             title = f"{run.id} · step {int(named[1]):,}"
-            yield Result(title=title, path=path, base_model=run.model, updated=updated, is_checkpoint=True)
+            yield Result(title=title, path=path, base_model=run.model, updated=updated, step=int(named[1]))

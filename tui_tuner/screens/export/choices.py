@@ -1,0 +1,52 @@
+"""What is to be exported and how, as a value; and the request that follows from it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tui_tuner.exports import DEFAULT_GGUF_TYPE, MERGE_BASES, ExportKind, ExportRequest, MergeBase
+from tui_tuner.screens.sources.results import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """Everything that a person can set on the station."""
+
+    result: Result | None = None
+    kinds: frozenset[ExportKind] = frozenset({ExportKind.ADAPTER})
+    quantization: str = DEFAULT_GGUF_TYPE
+    base: MergeBase = "auto"
+    out: str | None = None
+    repository: str | None = None
+    is_private: bool = True
+
+    def toggled(self, kind: ExportKind) -> "Choices":
+        return replace(self, kinds=self.kinds ^ {kind})
+
+    def with_next_base(self) -> "Choices":
+        return replace(self, base=MERGE_BASES[(MERGE_BASES.index(self.base) + 1) % len(MERGE_BASES)])
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing can be exported yet; empty where something can."""
+        if self.result is None:
+            return "Choose what to export first (F4)."
+        if not self.kinds:
+            return "Choose at least one kind (space)."
+        if ExportKind.HUB in self.kinds and not self.repository:
+            return "The hub needs a repository, owner/name (h)."
+        return ""
+
+    def request(self, runs_folder: Path, kinds: frozenset[ExportKind], *, replaces: bool) -> ExportRequest:
+        """The request for some of the kinds."""
+        assert self.result is not None
+        return ExportRequest(
+            source=str(self.result.path),
+            kinds=tuple(kind for kind in ExportKind if kind in kinds),
+            out=self.out if self.out is None or len(self.kinds) == len(kinds) else f"{self.out}",
+            quantization=self.quantization,
+            base=self.base,
+            repository=self.repository if ExportKind.HUB in kinds else None,
+            is_private=self.is_private,
+            replaces=replaces,
+            runs_folder=str(runs_folder),
+        )
