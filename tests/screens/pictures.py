@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.plans import NOON, llama_plan, scripted_events
+from tests.screens.data import states as data
 from tests.screens.model import states as model
 from tests.screens.recipe import states as recipe
 from tests.screens.runs.material import failed, finished, write_run
@@ -105,6 +106,11 @@ PICTURES = (
     Picture(name="model/filled", make=model.filled, keys=model.KEYS["filled"], shows="fits"),
     Picture(name="targets/empty", make=targets.empty, keys=("3",), shows="Choose a model first", sizes=((80, 24),)),
     Picture(name="targets/filled", make=targets.filled, keys=("3",), shows="q_proj"),
+    Picture(name="data/no-data", make=data.no_data, keys=("4",), shows="o", sizes=((80, 24),)),
+    Picture(name="data/clean", make=data.clean, keys=("4",), shows="fit to train"),
+    Picture(name="data/blocked", make=data.blocked, keys=("4",), shows="rows block", sizes=((120, 40),)),
+    Picture(name="data/checks", make=data.blocked, keys=("4", "c"), shows="Checks", sizes=((80, 24),)),
+    Picture(name="data/fix", make=data.blocked, keys=("4", "f"), shows="Fix", sizes=((80, 24),)),
     Picture(name="recipe/filled", make=recipe.filled, keys=("5",), shows="Learning rate"),
     Picture(name="recipe/wrong", make=recipe.wrong, keys=("5",), shows="Learning rate", sizes=((80, 24),)),
 )  # fmt: skip

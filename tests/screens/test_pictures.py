@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from tests.screens.data.states import until_checked
 from tests.screens.golden import SNAPSHOTS, Golden, screen_text
 from tests.screens.pictures import PICTURES, Picture
 from tests.screens.settling import until
@@ -23,6 +24,8 @@ async def test_the_screen_is_as_its_picture(
         for key in picture.keys:
             await pilot.press(key)
             await _settled(pilot)
+            if key == "4" and "no-data" not in name:
+                await until_checked(pilot, app)
         await until(pilot, lambda: picture.shows in screen_text(app), seconds=20)
         await _settled(pilot)
         golden.check(app, name, tmp_path)
