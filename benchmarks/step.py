@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from benchmarks.random_model import SHAPES
 from tui_tuner.engine.acceleration.accelerate import prepare
+from tui_tuner.engine.acceleration.graphs import GraphedSteps
 from tui_tuner.engine.adapters import add_adapters
 from tui_tuner.engine.batches import MicroBatch
 from tui_tuner.engine.model import TrainingModel
@@ -46,9 +48,11 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = _config(options.size)
     plan = _plan(config, options, device)
-    plan = plan.model_copy(update={"recompute": POLICIES[options.policy]})
+    plan = plan.model_copy(update={"recompute": POLICIES[options.policy], "layers": None})
     model, optimizer = _ready(config, options, plan, device)
     batches = [_batch(options, config.vocab_size, seed).to(device) for seed in range(2)]
+    if options.graphs == "off" and isinstance(model.micro_step, GraphedSteps):
+        model = replace(model, micro_step=model.micro_step.eager)
     losses = [_step(model, optimizer, batches[index % 2]) for index in range(options.warmup)]
     seconds, host = _timed(model, optimizer, batches, options.steps, device)
     result = _result(options, config, model, seconds, host, device)
@@ -72,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--masked", type=float, default=0.0, help="share of each row that is not trained")
     parser.add_argument("--documents", type=int, default=1, help="equal documents in each row, as packing makes them")
     parser.add_argument("--kernels", choices=["auto", "off"], default="auto", help="off: the model's own layers")
+    parser.add_argument("--graphs", choices=["auto", "off"], default="auto", help="off: every launch by the host")
     parser.add_argument("--teraflops", type=float, default=780.0, help="what matrix products reach on this device")
     parser.add_argument("--profile", action="store_true", help="print the 25 longest kernels of one step")
     parser.add_argument("--json", default=os.environ.get("OUT", "") and f"{os.environ['OUT']}/step.json")
@@ -120,7 +125,7 @@ def _ready(
     trained = add_adapters(module, plan.adapter, torch.bfloat16)
     groups = {group.name: number for number, group in enumerate(trainable_groups(trained, plan))}
     prepared = prepare(model, trained, plan, groups)
-    print(f"layers: {prepared.obstacle or 'ours'}")
+    print(f"layers: {prepared.model.obstacle or 'ours'}")
     module.train()
     return prepared.model, build_optimizer(trained, plan, prepared.flat)
 
@@ -152,9 +157,7 @@ def _batch(options: argparse.Namespace, vocabulary: int, seed: int) -> MicroBatc
 
 def _step(model: TrainingModel, optimizer: Optimizer, batch: MicroBatch) -> float:
     """What the training loop does for a step of one micro-batch."""
-    loss = model.loss(batch).loss / batch.num_trained
-    loss.backward()
-    value = float(loss.detach())
+    value = float(model.add_gradients(batch, batch.num_trained))
     optimizer.clip()
     optimizer.step(1.0)
     return value
@@ -170,10 +173,9 @@ def _timed(
     whole, host = [], []
     for index in range(steps):
         began = time.perf_counter()
-        loss = model.loss(batches[index % 2]).loss / batches[0].num_trained
-        loss.backward()
+        loss = model.add_gradients(batches[index % 2], batches[0].num_trained)
         host.append(time.perf_counter() - began)
-        float(loss.detach())
+        float(loss)
         optimizer.clip()
         optimizer.step(1.0)
         whole.append(time.perf_counter() - began)
@@ -217,7 +219,9 @@ def _profile(model: TrainingModel, optimizer: Optimizer, batch: MicroBatch) -> N
 
     with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as recorded:
         _step(model, optimizer, batch)
-    averages = [one for one in recorded.key_averages() if one.self_device_time_total > 0 and one.self_cpu_time_total == 0]
+    averages = [
+        one for one in recorded.key_averages() if one.self_device_time_total > 0 and one.self_cpu_time_total == 0
+    ]
     averages.sort(key=lambda one: -one.self_device_time_total)
     total = sum(one.self_device_time_total for one in averages)
     print(f"{sum(one.count for one in averages)} kernels, {total / 1e3:.2f} ms on the device")

@@ -14,7 +14,9 @@ TunerError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tui_tuner.redaction import redacted
 
 EXIT_BAD_INPUT = 2
 EXIT_LABELS_REFUSED = 3
@@ -34,15 +36,15 @@ class Change:
 
 
 class TunerError(Exception):
-    """What is wrong (`message`, one line) and what to do about it (`hint`, may be empty)."""
+    """What is wrong (`message`, one line) and what to do about it (`hint`, may be empty); without access tokens."""
 
     exit_code = EXIT_BAD_INPUT
 
     def __init__(self, message: str, hint: str = "", changes: Sequence[Change] = ()) -> None:
-        super().__init__(f"{message} {hint}".strip())
-        self.message = message
-        self.hint = hint
-        self.changes = tuple(changes)
+        self.message = redacted(message)
+        self.hint = redacted(hint)
+        self.changes = tuple(replace(one, before=redacted(one.before), now=redacted(one.now)) for one in changes)
+        super().__init__(f"{self.message} {self.hint}".strip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,10 @@ class RecipeError(TunerError):
     """All problems of a recipe together, so that they can be mended in one go."""
 
     def __init__(self, problems: Sequence[Problem], source: str = "recipe") -> None:
-        self.problems = tuple(problems)
-        self.source = source
+        self.problems = tuple(replace(one, message=redacted(one.message)) for one in problems)
+        self.source = redacted(source)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{source} has {count}: " + "; ".join(str(problem) for problem in self.problems))
+        super().__init__(f"{self.source} has {count}: " + "; ".join(str(problem) for problem in self.problems))
 
 
 class DataError(TunerError):

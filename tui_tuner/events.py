@@ -139,6 +139,60 @@ class ModelReady(Event):
     seconds: float
 
 
+class AuditedGroup(BaseModel):
+    """One kind of weights of an adapter: what its file holds against what the model trains."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    name: str
+    """"lora", "embedding", "head", "norm" or "other"."""
+    expected: int
+    """Parameters in the file; a tied matrix counts once."""
+    trainable: int
+    """Parameters of the model that have requires_grad."""
+    learning_rates: tuple[float, ...]
+    """Peak rates; A and B have two with LoRA+."""
+
+
+class AdapterAudited(Event):
+    """Before the first step of a run that goes on from an adapter: is all of it there, and all of it trained?"""
+
+    kind: Literal["adapter_audited"] = "adapter_audited"
+    folder: str
+    groups: tuple[AuditedGroup, ...]
+    missing: tuple[str, ...] = ()
+    """Tensors that the model trains and the file lacks."""
+    unmatched: tuple[str, ...] = ()
+    """Tensors of the file that the model does not have, or does not train."""
+    loss_before: float
+    """On `rows`, before the adapter was loaded."""
+    loss_after: float
+    rows: str
+    """Which, in words: "12 held-out rows"."""
+    loss_logged: float | None = None
+    """The last held-out loss of the run that made the adapter; on its own rows, unless `is_same_data`."""
+    step_logged: int | None = None
+    is_same_data: bool = False
+    base_confirmed: bool = False
+    """Whether the base model's fingerprint is the one that the adapter names."""
+    problem: str = ""
+    """Why training does not begin; empty where all is well."""
+
+
+class WeightsChecked(Event):
+    """After some steps: whether every trained tensor has moved, and no frozen one has."""
+
+    kind: Literal["weights_checked"] = "weights_checked"
+    step: int
+    num_trained: int
+    num_frozen: int
+    unmoved: tuple[str, ...] = ()
+    """Trained tensors that are bit for bit as they were."""
+    changed: tuple[str, ...] = ()
+    """Frozen tensors that are not."""
+    seconds: float = 0.0
+
+
 class StepFinished(Event):
     """One optimizer step. `loss` is the mean over the step's trained tokens."""
 
@@ -250,6 +304,8 @@ TrainEvent = Annotated[
     | DataReady
     | RowLabelled
     | ModelReady
+    | AdapterAudited
+    | WeightsChecked
     | StepFinished
     | EvalFinished
     | SampleGenerated
@@ -311,6 +367,9 @@ class RunState:
     phase: Phase | None = None
     progress: Progress | None = None
     model: ModelReady | None = None
+    audit: AdapterAudited | None = None
+    weights: WeightsChecked | None = None
+    """The last look at which weights have moved."""
     started: float | None = None
     updated: float | None = None
     last_step: StepFinished | None = None
@@ -389,6 +448,10 @@ class RunState:
                 return replace(state, labelled_row=event)
             case ModelReady():
                 return replace(state, model=event)
+            case AdapterAudited():
+                return replace(state, audit=event)
+            case WeightsChecked():
+                return replace(state, weights=event)
             case StepFinished():
                 return self._after_steps([event])
             case EvalFinished():

@@ -172,6 +172,17 @@ class MemoryEstimate(PlanValue):
     """Free memory of the device when the plan was made; None where it could not be read."""
 
 
+class LayerCounts(PlanValue):
+    """What our own decoder layers keep for the backward pass: so many layers do this, so many that."""
+
+    keep: int
+    """Nothing but norms and gated products is computed again."""
+    recompute: int
+    """Query, key, value, gate and up are computed again."""
+    offload: int
+    """The same and the output projection; inputs wait in host memory."""
+
+
 class StepSchedule(PlanValue):
     """Steps, batches and learning rate."""
 
@@ -200,7 +211,7 @@ class RunPlan(PlanValue):
     """A recipe with every "auto" resolved, and the reasons."""
 
     recipe: Recipe
-    """As it was asked for, autos included."""
+    """As it was asked for, autos included; what an adapter that is gone on with decides is filled in."""
     name: NameDecision
     model: ModelFacts
     adapter: AdapterPlan
@@ -211,7 +222,9 @@ class RunPlan(PlanValue):
     device: Literal["cpu", "cuda"]
     dtype: Literal["bfloat16", "float32"]
     quantization: Literal["none", "nf4"]
-    recompute: Literal["off", "layers"]
+    recompute: Literal["off", "selective", "layers", "offload"]
+    layers: LayerCounts | None = None
+    """None where the model computes its layers itself."""
     kernels: Literal["on", "off"]
     threads: int | None = None
     """Processor threads that compute; None on a GPU."""

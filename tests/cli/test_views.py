@@ -7,7 +7,6 @@ import pytest
 
 from tests.cli.terminal import drawn
 from tests.plans import data_facts, llama_plan, memory, proof, scripted_events, step_finished
-from tui_tuner.cli.checks import Check
 from tui_tuner.cli.views.check_list import check_list_view
 from tui_tuner.cli.views.curve import curve_text, sparkline, thinned
 from tui_tuner.cli.views.labels import labels_block
@@ -16,6 +15,7 @@ from tui_tuner.cli.views.plan import data_block, plan_view
 from tui_tuner.cli.views.result import proof_block, samples_block
 from tui_tuner.cli.views.run import run_view
 from tui_tuner.cli.views.run_list import run_list_view
+from tui_tuner.diagnosis.check import Check
 from tui_tuner.events import RunState, SampleGenerated
 from tui_tuner.journal import RunSummary
 from tui_tuner.plan import TrainedModule

@@ -1,6 +1,7 @@
 """Small real things that the data tests share: tokenizers, templates, rows, recipes. Nothing here asserts."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -115,6 +116,12 @@ def survey(recipe: Recipe, tokenizer_folder: Path | None, context_length: int) -
     """`survey_data` with renderers of its own."""
     with RenderPool() as renderers:
         return survey_data(recipe, tokenizer_folder, context_length, renderers)
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that have ended: how busy the machine is does not count."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def label_samples(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.data.material import row
+from tui_tuner.data.audit.findings import finding_of_unreadable
 from tui_tuner.data.formats import convert_row, detect_shape
 from tui_tuner.data.rows import BadRow, Conversation, Message, PreferencePair, SourceRow, TextDocument
 from tui_tuner.errors import DataError
@@ -39,6 +40,36 @@ def reason(one: SourceRow, **fields: Any) -> str:
 
 
 EXCHANGE = [("user", "q"), ("assistant", "a")]
+
+
+@pytest.mark.parametrize("first", [{"messages": None}, {"messages": []}, {"messages": "oops"}, {"other": 1}])
+def test_a_faulty_first_row_does_not_hide_the_shape(first: dict[str, object]) -> None:
+    detected = detect_shape([row(**first), row(messages=[USER, ASSISTANT])], source())
+    assert detected.shape == "messages"
+    assert isinstance(convert_row(row(**first), detected), BadRow)
+
+
+@pytest.mark.parametrize(
+    ("turn", "unread"),
+    [
+        ({**ASSISTANT, "reasoning": "step by step", "id": "a1", "refusal": None}, ("reasoning",)),
+        ({**ASSISTANT, "parts": [{"text": "two words"}], "name": "bot"}, ("parts",)),
+        ({**ASSISTANT, "weight": 0}, ("weight",)),
+        ({**ASSISTANT, "weight": 1, "lang": "en"}, ()),
+    ],
+)
+def test_fields_of_turns_that_say_something_and_are_not_read_are_kept_by_name(
+    turn: dict[str, object], unread: tuple[str, ...]
+) -> None:
+    sample = converted(row(messages=[USER, turn]))
+    assert isinstance(sample, Conversation)
+    assert sample.messages[1].unread == unread
+
+
+def test_pairs_that_share_no_prompt_are_told_so() -> None:
+    other = [{**USER, "content": "other"}, ASSISTANT]
+    said_reason = reason(row(chosen=[USER, ASSISTANT], rejected=other))
+    assert finding_of_unreadable(said_reason).check == "preference_prefix"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +198,9 @@ def test_a_sharegpt_function_call_becomes_a_tool_call() -> None:
         ([USER], "no assistant turn (roles: user)"),
         ([USER, {**ASSISTANT, "content": " \n"}], "turn 2 is an empty assistant reply"),
         ([USER, {**ASSISTANT, "content": 3}], "the content of turn 2 is a number, not a text"),
-        ([USER, {**ASSISTANT, "content": None}], "turn 2 (assistant) has no content"),
+        ([USER, {**ASSISTANT, "content": None}], "turn 2 is an empty assistant reply"),
+        ([{**USER, "content": None}, ASSISTANT], "turn 1 (user) has no content"),
+        ([USER, {**ASSISTANT, "tool_calls": "f()"}], "the tool_calls of turn 2 are a text that is no JSON"),
         ([{**USER, "role": "judge"}, ASSISTANT], "turn 1 has the unknown role 'judge'"),
         (
             [{**USER, "content": [{"type": "image"}]}, ASSISTANT],

@@ -108,6 +108,17 @@ def test_certified_labels_train_and_changed_ones_are_refused(tmp_path: Path, mod
         label(model, path, certificate=str(certificate), chat_template="plain")
 
 
+@pytest.mark.parametrize(
+    ("max_length", "said"), [(4096, ()), (64, ("Not the certified labels: data.max_length changed from 4096 to 64",))]
+)
+def test_an_audit_compares_the_certificate(tmp_path: Path, model: Path, max_length: int, said: tuple[str, ...]) -> None:
+    path = write_questions(tmp_path / "a.jsonl", 10)
+    certified = tmp_path / "certificate.json"
+    certified.write_text(label(model, path, max_length=4096).certificate.model_dump_json())
+    _, run = audit(model, path, max_length, certificate=str(certified))
+    assert run.report.reasons == said
+
+
 def test_held_out_rows_that_are_trained_too_are_told(tmp_path: Path, model: Path) -> None:
     rows = [{"prompt": "same", "completion": "same"}] * 20
     warnings = label(model, write_lines(tmp_path / "a.jsonl", rows)).warnings

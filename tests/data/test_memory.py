@@ -12,7 +12,7 @@ from tui_tuner.data.packing import pack
 from tui_tuner.data.store.hash_set import HashSet
 from tui_tuner.recipe import DataSource, Recipe
 
-FEW_ROWS, MANY_ROWS = 200, 800
+FEW_ROWS, MANY_ROWS = 100, 400
 MOST_PER_ROW = 120
 """Bytes. A tuple of a row's number and its place takes some 250, its tokens and text thousands."""
 

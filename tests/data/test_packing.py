@@ -31,9 +31,9 @@ def test_bins_are_renumbered_and_put_in_order_as_a_whole() -> None:
 
 def test_many_short_rows_leave_little_padding_and_take_little_time() -> None:
     lengths = (np.random.PCG64(1).random_raw(100_000) % 700 + 20).tolist()
-    began = time.perf_counter()
+    began = time.process_time()
     bins = pack(lengths, 2048)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert sum(lengths) / (len(bins) * 2048) > 0.99
 
 

@@ -36,6 +36,12 @@ def write_json(path: Path) -> None:
     path.write_text(json.dumps(ROWS, indent=1))
 
 
+def test_a_file_of_lines_may_begin_with_an_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('[1]\n{"text": "zwei"}\n')
+    assert fields(path) == ["the row is an array, not an object", {"text": "zwei"}]
+
+
 def write_csv(path: Path) -> None:
     path.write_text('text\neins\n"zwei, \u00fc\U0001f642"\n"drei ""drei""\nund"\n', encoding="utf-8")
 

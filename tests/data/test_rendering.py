@@ -15,6 +15,7 @@ import pytest
 from tests.data.material import (
     CHATML,
     INSTRUCT,
+    processor_seconds,
     recipe_of,
     survey,
     tiny_tokenizer,
@@ -39,6 +40,7 @@ HOSTILE = {
     "a power while rendering": (f"{{{{ ({NOT_FOLDED} * 10) ** 10000000 }}}}", "computes without end"),
     "a long text while compiling": ("{{ 'a' * 1000000000 }}", "too much memory"),
     "a long text while rendering": (f"{{{{ 'a' * ({NOT_FOLDED} * 1000000000) }}}}", "too much memory"),
+    "a number too long to write": ("{{ 2 ** 100000 }}", "cannot be compiled"),
     "doubling": (DOUBLING, "too much memory"),
     "a huge list": (f"{{{{ ([1] * ({NOT_FOLDED} * 900000000)) | length }}}}", "too much memory"),
     "padding": ("{{ 'x' | center(2000000000) }}", "too much memory"),
@@ -69,12 +71,11 @@ def children() -> set[str]:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_template_is_one_error_in_bounded_time(tmp_path: Path, name: str) -> None:
     text, said = HOSTILE[name]
-    before = children()
-    began = time.perf_counter()
+    before, began = children(), processor_seconds()
     with pytest.raises(DataError, match=said), RenderPool() as pool:
         pool.load(program(text, tmp_path))
         pool.render(MESSAGES)
-    assert time.perf_counter() - began < 10  # takes at most 2 s where nothing else runs
+    assert processor_seconds() - began < 5  # a renderer may compute for 1.5 s, and takes time to start
     assert children() <= before
 
 

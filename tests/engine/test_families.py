@@ -45,6 +45,11 @@ CASES: dict[str, dict[str, Any]] = {
         "model_type": "qwen2", "use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1,
     },
     "llama_biases": {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
+    "granite_multipliers": {
+        "model_type": "granite", "residual_multiplier": 0.3, "embedding_multiplier": 2.5, "attention_multiplier": 0.2,
+    },
+    "llama_nf4": {"model_type": "llama", "intermediate_size": 128, "hidden_size": 64},
+    "qwen2_nf4": {"model_type": "qwen2", "intermediate_size": 128, "hidden_size": 64},
     "granite_tied": {"model_type": "granite", "tie_word_embeddings": True, "logits_scaling": 8.0},
 }  # fmt: skip
 each_case = pytest.mark.parametrize("case", CASES)

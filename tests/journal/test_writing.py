@@ -144,3 +144,8 @@ def test_an_empty_journal_may_be_reopened(tmp_path: Path) -> None:
     create(tmp_path).close()
     with RunJournal.reopen(tmp_path / "runs" / "r1") as journal:
         assert (journal.position, journal.event_at(0)[0]) == (0, None)
+
+
+def test_a_run_of_a_folder_called_model_is_named_after_the_folder_it_is_in(tmp_path: Path) -> None:
+    assert new_run_id("/somewhere/starter/model", tmp_path).endswith("-starter")
+    assert new_run_id("model", tmp_path).endswith("-model")

@@ -16,6 +16,14 @@ from tui_tuner.planning.inherited_adapter import read_adapter
 from tui_tuner.recipe import AdapterSection
 
 
+UNSLOTH_PATTERN = (
+    r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense).*?"
+    r"(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\."
+    r"(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense)\."
+    r"(?:(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)))"
+)
+
+
 def write_adapter(folder: Path, **settings: Any) -> dict[str, Any]:
     """An adapter that PEFT saved; returns its base model's config."""
     from peft import LoraConfig, get_peft_model
@@ -64,6 +72,48 @@ def test_a_continued_adapter_plans_what_made_it(case: str, tmp_path: Path) -> No
     assert plan.continues == str(tmp_path)
     unlike = {"continues", "modules_to_save"}
     assert plan.model_dump(exclude=unlike) == made.model_dump(exclude=unlike)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({"target_modules": UNSLOTH_PATTERN}, 14),
+        ({"target_modules": "all-linear", "exclude_modules": ["down_proj"]}, 12),
+        ({"target_modules": ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj"]}, 2),
+        ({"target_modules": ["q_proj", "v_proj"], "layers_to_transform": 1}, 2),
+        ({"target_modules": r".*layers\.1\..*(q|v)_proj"}, 2),
+    ],
+)
+def test_the_modules_of_the_file_are_trained_again(settings: dict[str, Any], count: int, tmp_path: Path) -> None:
+    config = write_adapter(tmp_path, **settings)
+    stored = {tensor.name for tensor in read_adapter(tmp_path).tensors if tensor.name.endswith("lora_A.weight")}
+    plan = continued(tmp_path, config)
+    assert {f"base_model.model.{target.path}.lora_A.weight" for target in plan.targets} == stored
+    assert len(stored) == count
+
+
+def test_a_pattern_that_stops_short_of_the_last_layer_must_be_confirmed(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path, target_modules=r".*layers\.0\..*q_proj")
+    with pytest.raises(AdapterError, match=r"layers 0 to 0, the model has layers 0 to 1"):
+        continued(tmp_path, config)
+    assert len(continued(tmp_path, config, AdapterSection(layers=(0,))).targets) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_modules": ["q_proj", "lm_head"]}, "trains lm_head with LoRA"),
+        ({"target_modules": ["q_proj", "embed_tokens"]}, "embed_tokens with LoRA"),
+        ({"trainable_token_indices": [5, 6]}, "uses trainable_token_indices"),
+        ({"init_lora_weights": "olora"}, "began as olora"),
+    ],
+)
+def test_what_peft_trains_and_tuner_does_not_is_refused(
+    settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    config = write_adapter(tmp_path, **settings)
+    with pytest.raises(AdapterError, match=message):
+        continued(tmp_path, config)
 
 
 def test_a_recipe_that_contradicts_the_adapter_is_refused(tmp_path: Path) -> None:

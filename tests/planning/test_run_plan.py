@@ -53,9 +53,17 @@ def test_a_model_that_does_not_fit_is_held_in_4_bit(tmp_path: Path) -> None:
     assert planned.memory.total <= 12 * GIB
 
 
-def test_little_memory_recomputes_layers_and_much_does_not(tmp_path: Path) -> None:
-    assert plan(tmp_path, on=machine(24), config=LLAMA_8B).recompute == "layers"
-    assert plan(tmp_path, on=machine(140), config=LLAMA_8B).recompute == "off"
+def test_the_less_memory_there_is_the_fewer_layers_keep_everything(tmp_path: Path) -> None:
+    plans = [plan(tmp_path, "model.quantization=none", on=machine(free), config=LLAMA_8B) for free in (140, 26, 22, 19)]
+    assert [one.recompute for one in plans] == ["off", "selective", "selective", "offload"]
+    kept = [one.layers.keep for one in plans if one.layers is not None]
+    assert kept == sorted(kept, reverse=True)
+    assert all(one.memory.total <= free * GIB for one, free in zip(plans, (140, 26, 22, 19), strict=True))
+
+
+def test_a_model_without_our_layers_recomputes_all_or_none(tmp_path: Path) -> None:
+    planned = plan(tmp_path, 'adapter.variant="dora"', on=machine(24), config=LLAMA_8B)
+    assert (planned.recompute, planned.layers) == ("layers", None)
 
 
 @pytest.mark.parametrize("free", [12, 24, 48, 80])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from textual.pilot import Pilot
 
+from tests.screens.golden import screen_text
 from tui_tuner.screens.app import TunerApp
 
 
@@ -14,7 +15,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float 
         if holds():
             await pilot.pause()
             return
-    raise AssertionError("it never came to that")
+    raise AssertionError(f"it never came to that:\n{screen_text(pilot.app)}")
 
 
 async def until_planned(pilot: Pilot[None], app: TunerApp) -> None:

@@ -12,6 +12,7 @@ from tui_tuner.cli import (
     chat,
     demo,
     doctor,
+    export,
     labels,
     logs,
     models,
@@ -55,7 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
-for module in (plan, labels, train, resume, attach, stop, logs, demo, chat, runs, show, models, doctor, schema):
+for module in (plan, labels, train, resume, attach, stop, logs, demo, chat, export, runs, show, models, doctor, schema):
     app.command(module.NAME)(module.command)
 
 

@@ -14,17 +14,17 @@ Kernels = Annotated[
 
 
 def command(kernels: Kernels = False, as_json: AsJson = False) -> None:
-    """Check what a run needs: versions, GPU, disk, cache."""
+    """Check what a run needs: versions, GPU and who holds it, disk, terminal, session."""
     raise typer.Exit(0 if (_kernels_pass(as_json) if kernels else _machine_passes(as_json)) else EXIT_FAILED_CHECK)
 
 
 def _machine_passes(as_json: bool) -> bool:
     import dataclasses
 
-    from tui_tuner.cli.checks import all_checks
     from tui_tuner.cli.terminal import print_json, show
+    from tui_tuner.diagnosis.all_checks import iter_checks, these_surroundings
 
-    checks = all_checks()
+    checks = tuple(iter_checks(these_surroundings()))
     if as_json:
         print_json([dataclasses.asdict(check) for check in checks])
     else:

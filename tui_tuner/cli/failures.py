@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from tui_tuner.errors import Change, RecipeError, TunerError
+from tui_tuner.redaction import redacted
 from tui_tuner.safe_text import visible
 
 
@@ -36,7 +37,7 @@ def report_bug(error: Exception, log: str = "") -> None:
     if not log:
         import traceback
 
-        traceback.print_exception(error)
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
     _line(f"error: this is a bug in tuner: {type(error).__name__}: {error}")
     _line(f"  try: Please report it with {f'the traceback in {log}' if log else 'the lines above'}.")
 
@@ -47,5 +48,5 @@ def note(text: str) -> None:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(visible(text).replace("\n", " ") + "\n")
+    sys.stderr.write(visible(redacted(text)).replace("\n", " ") + "\n")
     sys.stderr.flush()

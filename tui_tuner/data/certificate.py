@@ -1,7 +1,7 @@
 """The certificate of a run's labels: hashes of everything that decides them, to be compared before they are used."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ NOT_MASKING = (
     "audit/findings.py",
 )
 """Files of this package that show labels or describe them, and decide none."""
+ONLY_SHOWING = "looking/"
+"""A folder of such files."""
 
 
 class Certificate(BaseModel):
@@ -62,6 +64,13 @@ _WORDS = {
     "evaluation_labels": "the labels of the held-out rows",
 }
 _HASHES = {"tokenizer", "template", "data", "masking_code", "labels", "evaluation_labels"}
+
+
+def _changed(old: Certificate, now: Mapping[str, object]) -> Iterator[str]:
+    for field, words in _WORDS.items():
+        before = getattr(old, field)
+        if field in now and before != now[field]:
+            yield f"{words} changed" if field in _HASHES else f"{words} changed from {before} to {now[field]}"
 
 
 class LabelHash:
@@ -116,13 +125,12 @@ def certificate_of(
 
 def differences(old: Certificate, new: Certificate) -> tuple[str, ...]:
     """What has changed, in words, causes before effects; empty where the labels are the same."""
-    changed = []
-    for field, words in _WORDS.items():
-        before, now = getattr(old, field), getattr(new, field)
-        if before == now:
-            continue
-        changed.append(f"{words} changed" if field in _HASHES else f"{words} changed from {before} to {now}")
-    return tuple(changed)
+    return known_differences(old, {field: getattr(new, field) for field in _WORDS})
+
+
+def known_differences(old: Certificate, now: Mapping[str, object]) -> tuple[str, ...]:
+    """The same of the fields that are known so far."""
+    return tuple(_changed(old, now))
 
 
 def changes(old: Certificate, new: Certificate) -> tuple[Change, ...]:
@@ -145,7 +153,7 @@ def read_certificate(path: Path) -> Certificate:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", "Check data.certificate.") from error
     except ValidationError as error:
-        raise DataError(f"{path} is no certificate of labels.", "Write a new one with `tuner labels`.") from error
+        raise DataError(f"{path} is no certificate of labels.", "Name the certificate.json of a run.") from error
 
 
 def refuse_differences(old: Certificate, new: Certificate) -> None:
@@ -158,7 +166,7 @@ def refuse_differences(old: Certificate, new: Certificate) -> None:
     if changed:
         raise LabelError(
             f"The labels are not the certified ones: {'; '.join(changed)}.",
-            "Undo the change, or look at the new labels with `tuner labels` and certify those.",
+            "Undo the change; or look at the new labels with `tuner labels`, and leave out data.certificate.",
         )
 
 
@@ -181,7 +189,7 @@ def masking_code_hash() -> str:
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
-        if name not in NOT_MASKING:
+        if name not in NOT_MASKING and not name.startswith(ONLY_SHOWING):
             digest.update(name.encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -27,8 +27,8 @@ from tui_tuner.errors import DataError
 OPEN_MARK, CLOSE_MARK = "\ufdd0", "\ufdd1"
 """Stand for `{% generation %}` and its end while rendering: code points that Unicode keeps out of all text."""
 TEMPLATE_FAULTS = (
-    jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError, NameError,
-    RuntimeError, StopIteration, OSError, SyntaxError,
+    jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError,
+    NameError, RuntimeError, StopIteration, OSError, SyntaxError,
 )  # fmt: skip
 """What a stranger's program can end with. Want of memory is no fault: it would come back with the next row."""
 OUTPUT_PER_INPUT, OUTPUT_ALLOWANCE, INPUT_PER_MESSAGE = 4, 2**16, 64

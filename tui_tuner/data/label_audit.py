@@ -3,6 +3,7 @@
 Nothing is dropped, split or shuffled here, and nothing is cut unless a max length is given.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,13 @@ import numpy as np
 
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.report import LabelReport, ReportBuilder
+from tui_tuner.data.certificate import (
+    Certificate,
+    known_differences,
+    masking_code_hash,
+    read_certificate,
+    tokenizer_hash,
+)
 from tui_tuner.data.checked_rows import CheckedRow, ReportProgress, RowStream
 from tui_tuner.data.labels import LabelledExample, TrainOn
 from tui_tuner.data.lengths.row_fitting import FittedRow, RowFitter
@@ -67,6 +75,9 @@ class AuditRun:
         self._train_on = train_on
         self._max_length = max_length
         self._progress = progress
+        self._certified = None if data.certificate is None else read_certificate(Path(data.certificate).expanduser())
+        self._data_hash: str | None = None
+        """Known when all rows have been read."""
         self._pool = RenderPool()
         self.tokenizer: TextTokenizer = load_text_tokenizer(tokenizer_folder)
         """The model's tokenizer, for showing tokens."""
@@ -90,7 +101,11 @@ class AuditRun:
     @property
     def report(self) -> LabelReport:
         """The report over the rows that `rows` has given so far: of all rows once it has ended."""
-        return self._report.report()
+        report = self._report.report()
+        if self._certified is None or not (changed := self._changed(self._certified)):
+            return report
+        reasons = (*report.reasons, f"Not the certified labels: {', '.join(changed)}")
+        return report.model_copy(update={"reasons": reasons, "refuses": True})
 
     def rows(self) -> Iterator[AuditedRow]:
         """Every row once, in order from index 0; one pass only.
@@ -103,6 +118,22 @@ class AuditRun:
             fitter = RowFitter(self._max_length, self._data.over_length, self._pool, self.tokenizer, self._train_on)
         for row in stream.rows(self._pool, self.tokenizer, self._train_on, self._progress, fitter):
             yield self._audited(row)
+        self._data_hash = stream.data_hash()
+
+    def _changed(self, certified: Certificate) -> tuple[str, ...]:
+        """What decides labels and is not as it was certified. Equal causes have equal labels."""
+        now: dict[str, object] = {
+            "tokenizer": tokenizer_hash(self.tokenizer),
+            "template": hashlib.sha256(self._chosen.text.encode("utf-8")).hexdigest(),
+            "masking_code": masking_code_hash(),
+            "train_on": self._train_on,
+            "over_length": self._data.over_length,
+        }
+        if self._data_hash is not None:
+            now["data"] = self._data_hash
+        if self._max_length is not None:
+            now["max_length"] = self._max_length
+        return known_differences(certified, now)
 
     def _audited(self, row: CheckedRow) -> AuditedRow:
         if row.example is None:

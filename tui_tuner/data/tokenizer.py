@@ -154,7 +154,7 @@ def _small_json(path: Path) -> Mapping[str, object]:
         return {}
     try:
         value = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}.", "Download it again.") from error
     return value if isinstance(value, dict) else {}
 

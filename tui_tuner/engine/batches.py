@@ -31,17 +31,24 @@ class MicroBatch:
     """Already shifted: position t holds the token that position t must predict, or -100."""
     position_ids_BT: Tensor
     """Restart at 0 with each document of a packed sequence; that keeps attention inside documents."""
-    num_tokens: int
-    """Tokens without padding."""
+    documents: tuple[tuple[int, ...], ...]
+    """Lengths of the documents in each row, in order; what a row has behind them is padding."""
+    num_trained: int
+    """Labels that are not -100."""
     examples: Sequence_
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens without padding."""
+        return sum(sum(lengths) for lengths in self.documents)
+
     def to(self, device: torch.device) -> "MicroBatch":
-        return replace(
-            self,
-            input_ids_BT=self.input_ids_BT.to(device, non_blocking=True),
-            labels_BT=self.labels_BT.to(device, non_blocking=True),
-            position_ids_BT=self.position_ids_BT.to(device, non_blocking=True),
-        )
+        tensors: tuple[Tensor, ...] = (self.input_ids_BT, self.labels_BT, self.position_ids_BT)
+        if device.type == "cuda" and not self.input_ids_BT.is_cuda:
+            # From pageable memory the host would wait until the device has done all that came before.
+            tensors = tuple(tensor.pin_memory() for tensor in tensors)
+        ids, labels, positions = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return replace(self, input_ids_BT=ids, labels_BT=labels, position_ids_BT=positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class StepBatch:
 
     @property
     def num_trained(self) -> int:
-        return sum(int((one.labels_BT != IGNORED_LABEL).sum()) for one in self.micro_batches)
+        return sum(one.num_trained for one in self.micro_batches)
 
     @property
     def examples(self) -> Sequence_:
@@ -120,8 +127,8 @@ def order_hash(sequences: Sequence[Sequence_]) -> str:
 def collate(examples: Sequence[LabelledExample], sequences: Sequence[Sequence_]) -> MicroBatch:
     """Lay documents end to end within each sequence, and pad sequences on the right to the longest."""
     documents = [[examples[index] for index in members] for members in sequences]
-    lengths = [sum(document.num_tokens for document in row) for row in documents]
-    shape = (len(sequences), max(lengths))
+    lengths = tuple(tuple(document.num_tokens for document in row) for row in documents)
+    shape = (len(sequences), max(map(sum, lengths)))
     input_ids, labels = np.zeros(shape, np.int64), np.full(shape, IGNORED_LABEL, np.int64)
     positions = np.tile(np.arange(shape[1]), (shape[0], 1))
     for row, members in enumerate(documents):
@@ -139,7 +146,8 @@ def collate(examples: Sequence[LabelledExample], sequences: Sequence[Sequence_])
         torch.from_numpy(input_ids),
         torch.from_numpy(labels),
         torch.from_numpy(positions),
-        sum(lengths),
+        lengths,
+        int((labels != IGNORED_LABEL).sum()),
         tuple(index for members in sequences for index in members),
     )
 

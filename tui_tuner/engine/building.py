@@ -10,18 +10,20 @@ import torch
 from tui_tuner import __version__
 from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
+from tui_tuner.engine.acceleration.accelerate import prepare
 from tui_tuner.engine.adapters import add_adapters
 from tui_tuner.engine.checkpoints.choosing import Checkpoint, checkpoint_folders
 from tui_tuner.engine.checkpoints.identity import RunIdentity, device_name
 from tui_tuner.engine.checkpoints.random_state import restore
 from tui_tuner.engine.checkpoints.tensors import load_tensors
 from tui_tuner.engine.checkpoints.writing import CheckpointWriter
+from tui_tuner.engine.continuing.loading import load_inherited
 from tui_tuner.engine.held_out import watch_held_out
 from tui_tuner.engine.loading import load_model, model_folder
 from tui_tuner.engine.loop import TrainingLoop
-from tui_tuner.engine.optimizers import GroupedOptimizer
+from tui_tuner.engine.optimizers import build_optimizer, trainable_groups
 from tui_tuner.engine.packing_check import check_packing
-from tui_tuner.engine.saving.adapter_files import Provenance, load_adapter
+from tui_tuner.engine.saving.adapter_files import Provenance
 from tui_tuner.engine.saving.files import fingerprint
 from tui_tuner.engine.saving.results import ResultWriter
 from tui_tuner.journal import RunJournal
@@ -43,11 +45,15 @@ def build_loop(
     model = load_model(plan)
     check_packing(model, plan, data.train)
     trained = add_adapters(model.module, plan.adapter, model.compute_dtype)
-    if plan.adapter.continues is not None and checkpoint is None:
-        load_adapter(Path(plan.adapter.continues), trained)
     folder = model_folder(plan)
     provenance = _provenance(plan, data)
-    optimizer = GroupedOptimizer(trained, plan)
+    loaded = None
+    if plan.adapter.continues is not None and checkpoint is None:
+        loaded = load_inherited(plan, model, trained, data, provenance.base_fingerprint)
+    numbers = {group.name: number for number, group in enumerate(trainable_groups(trained, plan))}
+    prepared = prepare(model, trained, plan, numbers)
+    model = prepared.model
+    optimizer = build_optimizer(trained, plan, prepared.flat)
     results = ResultWriter(model, trained, plan, provenance, journal.folder)
     identity = identity_of(plan, data, provenance.base_fingerprint, device_name(model.device))
     loop = TrainingLoop(
@@ -60,6 +66,7 @@ def build_loop(
         results=results,
         checkpoints=CheckpointWriter(results=results, optimizer=optimizer, journal=journal, identity=identity),
         controls=controls,
+        loaded=loaded,
     )
     if checkpoint is not None:
         _go_back_to(checkpoint, loop)

@@ -44,8 +44,10 @@ def stream_tokens(
     max_tokens: int,
     temperature: float,
     top_p: float = 0.95,
+    generator: torch.Generator | None = None,
 ) -> Iterator[int]:
-    """The tokens of one answer as they come; greedy at temperature 0. Draws from torch's global generator."""
+    """The tokens of one answer as they come; greedy at temperature 0. Draws from torch's global generator, or from one
+    on the model's device."""
     device = module.get_input_embeddings().weight.device
     warpers = LogitsProcessorList()
     if temperature > 0:
@@ -55,7 +57,11 @@ def stream_tokens(
     for _ in range(max_tokens):
         output = module(input_ids=fresh, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache, scores = output.past_key_values, warpers(seen, output.logits[:, -1].float())
-        fresh = torch.multinomial(scores.softmax(-1), 1) if temperature > 0 else scores.argmax(-1, keepdim=True)
+        fresh = (
+            torch.multinomial(scores.softmax(-1), 1, generator=generator)
+            if temperature > 0
+            else scores.argmax(-1, keepdim=True)
+        )
         token = int(fresh)
         if token in stop_ids:
             return

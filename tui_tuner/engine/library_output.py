@@ -10,9 +10,20 @@ from pathlib import Path
 
 import transformers
 
+from tui_tuner.redaction import redacted
+
 LIBRARIES = ("transformers", "huggingface_hub", "datasets")
 """Loggers with handlers of their own; those of other libraries reach the root logger."""
-LINE = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class _Line(logging.Formatter):
+    """A record in one line, or in several with its traceback; without access tokens."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+LINE = _Line("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 @contextmanager

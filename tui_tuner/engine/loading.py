@@ -37,10 +37,6 @@ def load_model(plan: RunPlan) -> TrainingModel:
         nf4_compute=compute_dtype if quantises else None,
         remote_code=plan.recipe.model.remote_code,
     )
-    if plan.recompute == "layers":
-        module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        # Without this, checkpointing cuts the graph below the first adapter when the embeddings are frozen.
-        module.enable_input_require_grads()
     return TrainingModel(
         module=module,
         device=device,
@@ -48,6 +44,13 @@ def load_model(plan: RunPlan) -> TrainingModel:
         head=_head_options(plan, module),
         uses_autocast=is_full,
     )
+
+
+def recompute_layers(module: nn.Module) -> None:
+    """Let the model's own layers keep their inputs only, and compute the rest again in backward."""
+    module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
+    # Without this, checkpointing cuts the graph below the first adapter when the embeddings are frozen.
+    module.enable_input_require_grads()  # type: ignore[operator]
 
 
 def load_module(

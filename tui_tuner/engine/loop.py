@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
@@ -15,12 +16,22 @@ from tui_tuner.engine.checkpoints.random_state import capture
 from tui_tuner.engine.checkpoints.tensors import Numbers
 from tui_tuner.engine.checkpoints.training_state import TrainingState
 from tui_tuner.engine.checkpoints.writing import CheckpointWriter
+from tui_tuner.engine.continuing.loading import LoadedAdapter
 from tui_tuner.engine.held_out import EXACT_MATCH, HeldOut, row_names
 from tui_tuner.engine.model import TrainingModel
-from tui_tuner.engine.optimizers import GroupedOptimizer
+from tui_tuner.engine.movement import WeightWatch, watch_weights
+from tui_tuner.engine.optimizers import Optimizer
 from tui_tuner.engine.saving.results import ResultWriter
 from tui_tuner.errors import MachineError, TrainingError
-from tui_tuner.events import CheckpointSaved, ControlApplied, EvalFinished, StepFinished, TrainEvent, WarningRaised
+from tui_tuner.events import (
+    CheckpointSaved,
+    ControlApplied,
+    EvalFinished,
+    StepFinished,
+    TrainEvent,
+    WarningRaised,
+    WeightsChecked,
+)
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.schedule import learning_rate_factor
 
@@ -35,11 +46,14 @@ class TrainingLoop:
     model: TrainingModel
     trained: TrainedSet
     data: LabelledData
-    optimizer: GroupedOptimizer
+    optimizer: Optimizer
     held_out: HeldOut
     results: ResultWriter
     checkpoints: CheckpointWriter
     controls: Controls
+    loaded: LoadedAdapter | None = None
+    """The adapter that is gone on with, in a run that begins with it."""
+    watch: WeightWatch | None = None
     step: int = 0
     position: Position = BEGINNING
     learning_rate_scale: float = 1.0
@@ -49,6 +63,8 @@ class TrainingLoop:
     last_answered: int | None = None
     last_saved: int = 0
     last_save_tried: int = 0
+    ahead: StepBatch | None = None
+    """The next step's batch, where it was read already."""
     wishes: set[str] = field(default_factory=set)
     began: float = field(default_factory=time.perf_counter)
     seconds_before: float = 0.0
@@ -66,24 +82,37 @@ class TrainingLoop:
             MachineError: out of memory.
         """
         self.model.module.train()
+        is_lora = self.plan.adapter.method == "lora"
+        self.watch = watch_weights(self.model.module, self.trained, self.step, needs_all=is_lora)
         batches = step_batches(self.data.train, self.plan, self.position)
         while self.step < self.plan.schedule.total_steps:
             yield from self._obey()
             if self.controls.is_stopping:
                 break
             yield self._take_step(batches)
+            if self.watch.is_due(self.step) and not self.controls.is_stopping:
+                yield from self.check_weights()
             yield from self._look()
         if not self.controls.is_aborting and self.step > self.last_saved:
             # Before anything else: whoever asked for the stop may give us only seconds.
             yield self.save()
 
+    def check_weights(self) -> Iterator[WeightsChecked]:
+        """Whether what is trained has moved and nothing else has. Raises TrainingError where it is not so."""
+        if self.watch is not None and self.watch.last != self.step:
+            checked = self.watch.check(self.step)
+            yield checked
+            self.watch.refuse(checked)
+
     def _take_step(self, batches: Iterator[StepBatch]) -> StepFinished:
         started = time.perf_counter()
-        batch = next(batches)
+        batch = self.ahead or next(batches)
         trained_tokens = batch.num_trained
         try:
-            loss = self._accumulate(batch, trained_tokens)
-            grad_norm = self.optimizer.clip()
+            total = self._accumulate(batch, trained_tokens)
+            # While the device is busy; what follows waits for it.
+            self.ahead = next(batches, None)
+            grad_norm, loss = self.optimizer.clip(), float(total)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -106,14 +135,12 @@ class TrainingLoop:
             memory=torch.cuda.max_memory_allocated(self.model.device) if self.model.device.type == "cuda" else None,
         )
 
-    def _accumulate(self, batch: StepBatch, trained_tokens: int) -> float:
+    def _accumulate(self, batch: StepBatch, trained_tokens: int) -> Tensor:
         """Gradients of the mean loss over all trained tokens of the step, however it is cut into micro-batches."""
         total = torch.zeros((), device=self.model.device)
         for micro_batch in batch.micro_batches:
-            loss = self.model.loss(micro_batch.to(self.model.device)).loss / trained_tokens
-            loss.backward()
-            total += loss.detach()
-        return float(total)
+            total += self.model.add_gradients(micro_batch, trained_tokens)
+        return total
 
     def _obey(self) -> Iterator[TrainEvent]:
         """Carry out what was asked for since the last step; while paused, wait for the next wish."""
@@ -225,11 +252,11 @@ class TrainingLoop:
         return self.model.loss(batch).loss
 
     def _out_of_memory(self) -> MachineError:
-        schedule = self.plan.schedule
+        schedule, smallest = self.plan.schedule, "layers" if self.plan.layers is None else "offload"
         advice = (
             f"Set training.micro_batch_size = {schedule.micro_batch_size // 2}."
             if schedule.micro_batch_size > 1
-            else 'Set acceleration.recompute = "layers", a smaller data.max_length or model.quantization = "nf4".'
+            else f'Set acceleration.recompute = "{smallest}", a smaller data.max_length or model.quantization = "nf4".'
         )
         return MachineError(
             f"Step {self.step + 1} does not fit the {self._whose} memory; the plan expected "

@@ -58,6 +58,10 @@ class LoraLinear(nn.Module):
         return torch.linalg.vector_norm(adapted_OI, dim=1)
 
 
+AnyLinear = LoraLinear | nn.Linear
+"""A linear module of the base, with an adapter or without."""
+
+
 class TrainedLinear(nn.Module):
     """A linear module trained in full: float32 master weights, products in the type of the input."""
 

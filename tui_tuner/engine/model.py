@@ -1,11 +1,13 @@
 """The base model on its device, and its one forward pass that training, evaluation and proof all share."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from tui_tuner.engine.acceleration.decoder import Decoder
 from tui_tuner.engine.batches import MicroBatch
 from tui_tuner.kernels.linear_cross_entropy import (
     IGNORED_LABEL,
@@ -14,6 +16,9 @@ from tui_tuner.kernels.linear_cross_entropy import (
     cross_entropy_of_logits,
     linear_cross_entropy,
 )
+
+MicroStep = Callable[[MicroBatch, Tensor], Tensor]
+"""(batch, factor) -> factor * summed loss, whose gradients it adds where they belong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,25 @@ class TrainingModel:
     """Options of the fused head; None takes the loss from the logits that the model itself gives."""
     uses_autocast: bool
     """Full fine-tuning holds float32 weights and computes in the compute type."""
+    decoder: Decoder | None = None
+    """Our own layers over the module's weights; None where the module computes by itself. The loss alone uses them."""
+    obstacle: str = ""
+    """Why there are none."""
+    micro_step: MicroStep | None = None
+    """Gradients without autograd, by the decoder's own layers; None where more is trained than they hold."""
+
+    def add_gradients(self, batch: MicroBatch, divisor: int) -> Tensor:
+        """Adds the gradients of the batch's summed loss / divisor to those of the trained tensors; returns that loss.
+
+        What is returned is overwritten by the next call.
+        """
+        batch = batch.to(self.device)
+        if self.micro_step is not None:
+            factor = torch.full((), 1.0 / divisor, device=self.device)
+            return self.micro_step(batch, factor)
+        loss = self.loss(batch).loss / divisor
+        loss.backward()
+        return loss.detach()
 
     def loss(self, batch: MicroBatch) -> LossSum:
         """Summed loss over the batch's trained tokens; never builds the logits of the whole batch if `head` is set."""
@@ -34,11 +58,14 @@ class TrainingModel:
         with self.autocast():
             if self.head is None:
                 return self._loss_from_logits(batch, labels_N)
+            weight_VD = self.module.get_output_embeddings().weight  # type: ignore[operator]
+            if self.decoder is not None:
+                hidden_TD, labels_T = self.decoder.hidden(batch)
+                return linear_cross_entropy(hidden_TD, weight_VD, labels_T, self.head, rows=batch.num_trained)
             decoder = self.module.get_decoder()  # type: ignore[operator]
             hidden_BTD = decoder(
                 input_ids=batch.input_ids_BT, position_ids=batch.position_ids_BT, use_cache=False
             ).last_hidden_state
-            weight_VD = self.module.get_output_embeddings().weight  # type: ignore[operator]
             return linear_cross_entropy(hidden_BTD.flatten(0, 1), weight_VD, labels_N, self.head)
 
     def _loss_from_logits(self, batch: MicroBatch, labels_N: Tensor) -> LossSum:

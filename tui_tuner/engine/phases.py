@@ -7,6 +7,7 @@ from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
 from tui_tuner.engine.building import build_loop
 from tui_tuner.engine.checkpoints.choosing import Checkpoint
+from tui_tuner.engine.continuing.audit import audit, refuse
 from tui_tuner.engine.loop import TrainingLoop
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.proof import prove
@@ -42,9 +43,14 @@ def phases(
         swaps=_swaps(plan, loop.model),
         seconds=time.perf_counter() - began,
     )
+    if loop.loaded is not None:
+        audited = audit(loop.loaded, loop.model.module, loop.trained, loop.optimizer.groups)
+        yield audited
+        refuse(audited)
     looks_at_base = bool(data.evaluation or loop.held_out.sample_questions) and checkpoint is None
     if looks_at_base and not controls.is_stopping:
-        yield PhaseStarted(phase=Phase.BASELINE, detail="the base model on the held-out rows")
+        start = "the base model" if loop.loaded is None else "the adapter as it was"
+        yield PhaseStarted(phase=Phase.BASELINE, detail=f"{start} on the held-out rows")
         yield from loop.look_at_base()
     yield PhaseStarted(phase=Phase.TRAINING, detail=f"{plan.schedule.total_steps:,} steps")
     yield from loop.train()
@@ -59,6 +65,7 @@ def _result(loop: TrainingLoop, recorder: Recorder) -> Iterator[TrainEvent]:
     if loop.step == 0:
         yield _finished(loop, recorder, adapter="")
         return
+    yield from loop.check_weights()
     yield from loop.look_at_result()
     yield PhaseStarted(phase=Phase.SAVING)
     folder = loop.results.save_result(recorder.state)
@@ -76,7 +83,16 @@ def _swaps(plan: RunPlan, model: TrainingModel) -> tuple[str, ...]:
     loss = (
         "loss from the supervised rows only, without full logits" if model.head else "loss from the model's own logits"
     )
-    return (*adapters, loss)
+    return (*adapters, _layers(plan, model), loss)
+
+
+def _layers(plan: RunPlan, model: TrainingModel) -> str:
+    if model.decoder is None:
+        return f"the model's own layers: {model.obstacle}"
+    kept, recompute, offload = (0, 0, 0) if plan.layers is None else plan.layers.model_dump().values()
+    counts = ((kept, "keep everything"), (recompute, "compute products again"), (offload, "wait in host memory"))
+    said = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"decoder layers of tuner: {said}" if said else "decoder layers of tuner"
 
 
 def _finished(loop: TrainingLoop, recorder: Recorder, adapter: str) -> RunFinished:

@@ -39,6 +39,7 @@ from tui_tuner.plan import RunPlan
 from tui_tuner.planning.preflight import bytes_needed_to_resume, check_folder
 from tui_tuner.planning.run_plan import fetch_weights, make_plan, refine_plan
 from tui_tuner.recipe import read_recipe
+from tui_tuner.trackers.sending import TrackerSet
 
 
 def resume(folder: Path, controls: Controls, *, accept: bool = False) -> Iterator[TrainEvent]:
@@ -67,7 +68,7 @@ def resume(folder: Path, controls: Controls, *, accept: bool = False) -> Iterato
         material = yield from _material(base)
         if material.changes and not accept:
             raise refusal(folder.name, material.label_changes, material.other_changes)
-        recorder = Recorder(journal, before)
+        recorder = Recorder(journal, before, TrackerSet(material.plan, folder))
         yield from recorded(_rest(base, material, damaged, controls, recorder), recorder)
 
 

@@ -23,9 +23,11 @@ from tui_tuner.events import DataReady, Phase, PhaseStarted, RowLabelled, RunSta
 from tui_tuner.hardware import probe_hardware
 from tui_tuner.journal import RunJournal, new_run_id
 from tui_tuner.plan import RunPlan
+from tui_tuner.planning.inheriting.origin import TEMPLATE_FILE
 from tui_tuner.planning.preflight import check_output
 from tui_tuner.planning.run_plan import fetch_weights, make_plan, refine_plan
 from tui_tuner.recipe import Recipe, recipe_to_toml
+from tui_tuner.trackers.sending import TrackerSet
 
 
 def run(recipe: Recipe, controls: Controls, *, run_id: str | None = None) -> Iterator[TrainEvent]:
@@ -49,18 +51,29 @@ def run(recipe: Recipe, controls: Controls, *, run_id: str | None = None) -> Ite
     labelling = labelling_of(plan)
     yield labelling
     data = yield from label_with_progress(plan)
-    plan = fetch_weights(refine_plan(plan, data.facts))
+    plan = _with_own_template(fetch_weights(refine_plan(plan, data.facts)), runs_folder / run_id)
     ready = data_ready(plan, data)
     with (
-        RunJournal.create(runs_folder, run_id, recipe_to_toml(recipe), plan) as journal,
+        RunJournal.create(runs_folder, run_id, recipe_to_toml(plan.recipe), plan) as journal,
         library_output_to(journal.log_path),
     ):
+        if plan.recipe.data.chat_template == str(journal.folder.absolute() / TEMPLATE_FILE):
+            (journal.folder / TEMPLATE_FILE).write_text(data.template.text, encoding="utf-8")
         journal.write_certificate(data.certificate.model_dump_json(indent=2))
-        recorder = Recorder(journal)
+        recorder = Recorder(journal, trackers=TrackerSet(plan, journal.folder))
         for event in (started, labelling):
             recorder.record(event)
         ready_to_load = (ready, _first_row(plan, data))
         yield from recorded(chain(ready_to_load, phases(plan, data, controls, recorder)), recorder)
+
+
+def _with_own_template(plan: RunPlan, run_folder: Path) -> RunPlan:
+    """A template that came with an adapter is kept in the run's folder: the run goes on when the adapter is gone."""
+    data = plan.recipe.data
+    if plan.adapter.continues is None or Path(data.chat_template).parent != Path(plan.adapter.continues).absolute():
+        return plan
+    data = data.model_copy(update={"chat_template": str(run_folder.absolute() / TEMPLATE_FILE)})
+    return plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"data": data})})
 
 
 def labelling_of(plan: RunPlan) -> PhaseStarted:

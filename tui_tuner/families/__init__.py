@@ -12,7 +12,7 @@ from tui_tuner.families.phi3 import PHI3
 from tui_tuner.families.qwen2 import QWEN2
 from tui_tuner.families.qwen3 import QWEN3
 from tui_tuner.families.shapes import ModelShape, ModuleShape, family_modules
-from tui_tuner.families.types import ConfigValue, Linear, LogitFields, ModelFamily, Norm, Width
+from tui_tuner.families.types import ConfigValue, LayerParts, Linear, LogitFields, ModelFamily, Norm, Width
 
 FAMILIES = (LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA, GEMMA2, GEMMA3, GEMMA3_WITH_IMAGES, PHI3, COHERE, COHERE2, GRANITE)
 GENERIC = ModelFamily(
@@ -30,6 +30,7 @@ __all__ = [
     "FAMILIES",
     "GENERIC",
     "ConfigValue",
+    "LayerParts",
     "Linear",
     "LogitFields",
     "ModelFamily",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tui_tuner.families.layouts import FOUR_NORMS, QUERY_KEY_NORMS, attention, gated_mlp, size_defaults, tiny_config
-from tui_tuner.families.types import LogitFields, ModelFamily
+from tui_tuner.families.types import LayerParts, LogitFields, ModelFamily
 
 GEMMA3 = ModelFamily(
     name="gemma3",
@@ -13,6 +13,14 @@ GEMMA3 = ModelFamily(
     norm_class="Gemma3RMSNorm",
     linears=attention("attention_bias") + gated_mlp(),
     norms=FOUR_NORMS + QUERY_KEY_NORMS,
+    layer=LayerParts(
+        attention_norm="post_attention_layernorm",
+        mlp_norm="pre_feedforward_layernorm",
+        output_norm="post_feedforward_layernorm",
+        norm_adds_one=True,
+        activation_field="hidden_activation",
+        query_key_norms=("self_attn.q_norm", "self_attn.k_norm"),
+    ),
     logits=LogitFields(softcap="final_logit_softcapping"),
     defaults=size_defaults(262208, 2304, 9216, 26, 8, 4, 131072, head_dim=256, tie_word_embeddings=True),
     tiny=tiny_config("gemma3_text", head_dim=32, sliding_window=32),

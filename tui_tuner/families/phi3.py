@@ -1,7 +1,7 @@
 """Phi 3, 3.5 and 4 (text): query, key and value in one matrix, gate and up in another."""
 
 from tui_tuner.families.layouts import TWO_NORMS, size_defaults, tiny_config
-from tui_tuner.families.types import Linear, ModelFamily, Width
+from tui_tuner.families.types import LayerParts, Linear, ModelFamily, Width
 
 FUSED_LINEARS = (
     Linear("self_attn.o_proj", Width.QUERY, Width.HIDDEN),
@@ -18,6 +18,7 @@ PHI3 = ModelFamily(
     norm_class="Phi3RMSNorm",
     linears=FUSED_LINEARS,
     norms=TWO_NORMS,
+    layer=LayerParts(query_key_value=("self_attn.qkv_proj",), gate_up=("mlp.gate_up_proj",)),
     defaults=size_defaults(32064, 3072, 8192, 32, 32, None, 4096, tie_word_embeddings=False),
     tiny=tiny_config("phi3"),
 )

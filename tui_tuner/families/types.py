@@ -63,6 +63,42 @@ class LogitFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerParts:
+    """What each module of a decoder layer is for, where the layer is
+
+        x = x + attention(norm(x));  x = x + mlp(norm(x))
+
+    with a gated MLP and rotary positions. Norms on the way back to the residual, norms of queries and keys, and config
+    fields are None where the family has none.
+    """
+
+    query_key_value: tuple[str, ...] = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+    """Modules that make query, key and value, in this order: three, or one."""
+    attention: str = "self_attn"
+    attention_output: str = "self_attn.o_proj"
+    gate_up: tuple[str, ...] = ("mlp.gate_proj", "mlp.up_proj")
+    """Modules that make gate and up, in this order: two, or one."""
+    down: str = "mlp.down_proj"
+    input_norm: str = "input_layernorm"
+    attention_norm: str | None = None
+    """On what attention gives, before it is added."""
+    mlp_norm: str = "post_attention_layernorm"
+    """On what goes into the MLP."""
+    output_norm: str | None = None
+    """On what the MLP gives, before it is added."""
+    query_key_norms: tuple[str, str] | None = None
+    norm_adds_one: bool = False
+    """Whether norms multiply by 1 + weight, in float32 (Gemma)."""
+    activation_field: str = "hidden_act"
+    score_softcap: str | None = None
+    """Config field of the cap on attention scores."""
+    residual_multiplier: str | None = None
+    """Config field of the factor on what is added to the residual."""
+    embedding_multiplier: str | None = None
+    """Config field of the factor on the embeddings, where their module does not apply it itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFamily:
     """Models that share their modules, by config.json's model_type."""
 
@@ -76,6 +112,8 @@ class ModelFamily:
     """Of one decoder layer, in the order of its module tree."""
     norms: tuple[Norm, ...]
     """Of one decoder layer."""
+    layer: LayerParts | None = None
+    """How our own decoder layer stands in for the model's; None where it does not."""
     logits: LogitFields = LogitFields()
     decoder_path: str = "model"
     embedding_path: str = "model.embed_tokens"

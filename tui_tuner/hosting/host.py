@@ -29,6 +29,7 @@ from tui_tuner.journal.writing import EVENTS_NAME
 from tui_tuner.planning.preflight import check_output
 from tui_tuner.planning.run_plan import make_plan
 from tui_tuner.recipe import read_recipe
+from tui_tuner.redaction import redacted
 
 HARD_SECONDS = (0.5, 5.0)
 """A second TERM this long after the first ends the run at once. Sooner, it is the same signal sent to all processes."""
@@ -58,8 +59,8 @@ def main(folder: Path, lock: int) -> int:
         _say(f"error: {error.message}", *[f"  try: {error.hint}"][: bool(error.hint)])
         return error.exit_code
     except Exception as error:  # anything else is a bug; it is told to whoever looks at this run
-        traceback.print_exc()
-        early.append(RunFailed(error=type(error).__name__, message=str(error), hint="This is a bug in tuner."))
+        _say(redacted(traceback.format_exc()))
+        early.append(RunFailed(error=type(error).__name__, message=redacted(str(error)), hint="This is a bug in tuner."))
         raise SystemExit(EXIT_BUG) from error
     finally:
         is_over.set()

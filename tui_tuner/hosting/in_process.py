@@ -19,6 +19,7 @@ from tui_tuner.hosting.notes import ExitStatus
 from tui_tuner.hosting.run_view import Attachment, RunView
 from tui_tuner.hosting.visiting import with_mailbox
 from tui_tuner.recipe import Recipe
+from tui_tuner.redaction import redacted
 
 
 class InProcessRun:
@@ -67,8 +68,8 @@ class InProcessRun:
             exit_code = error.exit_code
             self._fail(error, error.message, error.hint)
         except Exception as error:  # a bug must reach the screen, for this thread has no terminal of its own
-            exit_code, words = EXIT_BUG, traceback.format_exc()
-            self._fail(error, str(error), "This is a bug in tuner.")
+            exit_code, words = EXIT_BUG, redacted(traceback.format_exc())
+            self._fail(error, redacted(str(error)), "This is a bug in tuner.")
             raise SystemExit from error  # which a thread does without a word
         finally:
             status = ExitStatus(code=exit_code, time=time.time()) if exit_code else None

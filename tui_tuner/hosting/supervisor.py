@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tui_tuner.hosting.live_folder import LiveFolder
+from tui_tuner.redaction import redacted
 
 HOST = "tui_tuner.hosting.host"
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
@@ -54,7 +55,7 @@ def _tidy(live: LiveFolder) -> None:
     said = live.log.read_bytes()
     if said:
         with (live.run_folder / "log.txt").open("ab") as log:
-            log.write(said)
+            log.write(redacted(said.decode("utf-8", "replace")).encode())
     shutil.rmtree(live.path, ignore_errors=True)
 
 

@@ -22,6 +22,7 @@ from tui_tuner.events import (
 )
 from tui_tuner.journal.lock import acquire_lock
 from tui_tuner.plan import RunPlan
+from tui_tuner.redaction import redacted
 
 EVENTS_NAME = "events.jsonl"
 PLAN_NAME = "plan.json"
@@ -73,9 +74,9 @@ class RunJournal:
     def _fill(cls, folder: Path, recipe_toml: str, plan: RunPlan) -> Self:
         lock = acquire_lock(folder)
         try:
-            (folder / RECIPE_NAME).write_text(recipe_toml, encoding="utf-8")
-            (folder / LOG_NAME).touch()
-            (folder / "checkpoints").mkdir()
+            _write_private(folder / RECIPE_NAME, recipe_toml)
+            (folder / LOG_NAME).touch(mode=0o600)
+            (folder / "checkpoints").mkdir(mode=0o700)
             events = os.open(folder / EVENTS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             journal = cls(folder, lock, events)
             journal.write_plan(plan)
@@ -125,7 +126,7 @@ class RunJournal:
         Raises:
             MachineError: it cannot be written; the file is as it was before.
         """
-        line = event.model_dump_json().encode() + b"\n"
+        line = redacted(event.model_dump_json()).encode() + b"\n"
         try:
             _write_all(self._events, line)
             if isinstance(event, SYNCED_EVENTS):
@@ -181,7 +182,7 @@ class RunJournal:
     def _replace(self, name: str, content: str) -> None:
         fresh = self.folder / f"{name}.new"
         try:
-            fresh.write_text(content, encoding="utf-8")
+            _write_private(fresh, redacted(content))
             fresh.replace(self.folder / name)
         except OSError as error:
             raise _cannot_write(self.folder / name, error) from error
@@ -203,8 +204,13 @@ class RunJournal:
 
 
 def new_run_id(model: str, runs_folder: Path) -> str:
-    """A free name such as "20260801-142501-Qwen3-8B", from the time and the last part of the model's name."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rsplit("/", 1)[-1]).strip("-.") or "model"
+    """A free name such as "20260801-142501-Qwen3-8B", from the time and the last part of the model's name.
+
+    A folder that is called "model" says nothing: the one it is in does.
+    """
+    parts = [part for part in model.split("/") if part]
+    last = parts[-2] if len(parts) > 1 and parts[-1] == "model" else "".join(parts[-1:])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "model"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"[: MAX_ID_LENGTH - 4]
     candidate, number = stem, 1
     while (runs_folder / candidate).exists():
@@ -218,6 +224,13 @@ def _end_of_last_line(descriptor: int) -> int:
         return 0
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as text:
         return text.rfind(b"\n") + 1
+
+
+def _write_private(path: Path, content: str) -> None:
+    """A text file that only its owner may read."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(content, encoding="utf-8")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tui_tuner.plan import AdapterPlan, DataFacts, Decision, MemoryEstimate, ModelFacts
+from tui_tuner.plan import AdapterPlan, DataFacts, Decision, LayerCounts, MemoryEstimate, ModelFacts
 from tui_tuner.planning.machine_plan import MachineChoice
 from tui_tuner.planning.memory import GIB, MemorySettings, estimate_memory
+from tui_tuner.planning.own_layers.counts import Recompute, layer_counts, own_layers_obstacle
 from tui_tuner.planning.schedule import accumulation_for_tokens, sequences_per_step, tokens_per_sequence
 from tui_tuner.recipe import Recipe
-
-Recompute = Literal["off", "layers"]
 
 ENOUGH_TOKENS = 4096
 """Tokens of one forward pass from which a GPU is busy: below, recomputing layers for a larger micro-batch pays."""
@@ -24,6 +23,7 @@ class BatchChoice:
     micro_batch_size: int
     gradient_accumulation: int
     recompute: Recompute
+    layers: LayerCounts | None
     memory: MemoryEstimate
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
@@ -37,31 +37,45 @@ class _Case:
     adapter: AdapterPlan
     settings: MemorySettings
 
-    def estimate(self, micro_batch_size: int, recompute: Recompute) -> MemoryEstimate:
-        settings = replace(self.settings, micro_batch_size=micro_batch_size, recompute=recompute)
+    has_own_layers: bool
+
+    def layers(self, recompute: Recompute, kept: int = 1) -> LayerCounts | None:
+        return layer_counts(recompute, self.model.num_layers, kept) if self.has_own_layers else None
+
+    def estimate(self, micro_batch_size: int, recompute: Recompute, kept: int = 1) -> MemoryEstimate:
+        layers = self.layers(recompute, kept)
+        settings = replace(self.settings, micro_batch_size=micro_batch_size, recompute=recompute, layers=layers)
         return estimate_memory(self.model, self.adapter, settings)
 
-    def fits(self, micro_batch_size: int, recompute: Recompute) -> bool:
+    def fits(self, micro_batch_size: int, recompute: Recompute, kept: int = 1) -> bool:
         available = self.settings.available
-        return available is None or self.estimate(micro_batch_size, recompute).total <= available
+        return available is None or self.estimate(micro_batch_size, recompute, kept).total <= available
+
+    def most_kept(self, micro_batch_size: int) -> int:
+        """Layers that may keep everything while the others recompute; 1 where not even that fits."""
+        counts = range(self.model.num_layers, 1, -1)
+        return next((kept for kept in counts if self.fits(micro_batch_size, "selective", kept)), 1)
 
 
 def choose_batch(
     recipe: Recipe, model: ModelFacts, adapter: AdapterPlan, machine: MachineChoice, data: DataFacts
 ) -> BatchChoice:
     """The fastest plan that fits: without recompute if enough tokens fit at once, else with it."""
-    case = _Case(model, adapter, _settings(recipe, machine, data))
+    own = own_layers_obstacle(model.model_type, adapter, machine.kernels) is None
+    case = _Case(model, adapter, _settings(recipe, machine, data), own)
     wanted = _wanted_sequences(recipe, data)
     micro, recompute = _micro_batch(recipe, case, wanted, machine)
+    recompute, kept = _kept(recipe, case, micro, recompute)
     accumulation = _accumulation(recipe, data, wanted, micro)
-    memory = case.estimate(micro, recompute)
+    memory = case.estimate(micro, recompute, kept)
     warnings = _warnings(memory, machine)
     return BatchChoice(
         micro_batch_size=micro,
         gradient_accumulation=accumulation,
         recompute=recompute,
+        layers=case.layers(recompute, kept),
         memory=memory,
-        decisions=_decisions(recipe, micro, accumulation, recompute, memory),
+        decisions=_decisions(recipe, micro, accumulation, recompute, memory, kept),
         warnings=warnings,
     )
 
@@ -92,7 +106,7 @@ def _wanted_sequences(recipe: Recipe, data: DataFacts) -> int:
 
 def _micro_batch(recipe: Recipe, case: _Case, wanted: int, machine: MachineChoice) -> tuple[int, Recompute]:
     asked, recompute = recipe.training.micro_batch_size, recipe.acceleration.recompute
-    policies: tuple[Recompute, ...] = ("off", "layers") if recompute == "auto" else (recompute,)
+    policies = _policies(recompute, case)
     if asked != "auto":
         fitting = next((policy for policy in policies if case.fits(asked, policy)), policies[-1])
         return asked, fitting
@@ -103,8 +117,33 @@ def _micro_batch(recipe: Recipe, case: _Case, wanted: int, machine: MachineChoic
     largest = {policy: _largest_fitting(case, policy, most) for policy in policies}
     if largest[policies[0]] >= enough:
         return largest[policies[0]], policies[0]
+    if case.has_own_layers and (busy := next((one for one in policies if largest[one] >= enough), None)):
+        # More at once is hardly faster; what memory is left lets some layers keep everything, which is.
+        return 1 << (enough - 1).bit_length(), busy
     best = max(policies, key=lambda policy: largest[policy])
     return (largest[best], best) if largest[best] else (1, policies[-1])
+
+
+def _policies(asked: Recompute | Literal["auto"], case: _Case) -> tuple[Recompute, ...]:
+    """From the fastest to the smallest; what layers keep between those is settled once the batch is."""
+    if asked == "off":
+        return ("off",)
+    if not case.has_own_layers:
+        return ("off", "layers") if asked == "auto" else ("layers",)
+    if asked == "auto":
+        # On a processor the host's memory is the device's.
+        return ("off", "layers", "offload") if case.settings.device == "cuda" else ("off", "layers")
+    return ("layers",) if asked == "selective" else (asked,)
+
+
+def _kept(recipe: Recipe, case: _Case, micro: int, recompute: Recompute) -> tuple[Recompute, int]:
+    """Fill the memory that is left with layers that keep everything, where neither none nor all need to recompute."""
+    if recompute != "layers" or not case.has_own_layers or recipe.acceleration.recompute == "layers":
+        return recompute, 1
+    kept = case.most_kept(micro) if case.settings.available is not None else 1
+    if kept == case.model.num_layers:
+        return "off", kept
+    return ("selective", kept) if kept > 1 else ("layers", 1)
 
 
 def _largest_fitting(case: _Case, recompute: Recompute, most: int) -> int:
@@ -137,7 +176,7 @@ def _warnings(memory: MemoryEstimate, machine: MachineChoice) -> tuple[str, ...]
 
 
 def _decisions(
-    recipe: Recipe, micro: int, accumulation: int, recompute: Recompute, memory: MemoryEstimate
+    recipe: Recipe, micro: int, accumulation: int, recompute: Recompute, memory: MemoryEstimate, kept: int
 ) -> tuple[Decision, ...]:
     decisions = []
     free = "" if memory.available is None else f" of {memory.available / GIB:.1f}"
@@ -151,10 +190,11 @@ def _decisions(
         )
         decisions.append(Decision(field="training.gradient_accumulation", value=str(accumulation), reason=reason))
     if recipe.acceleration.recompute == "auto":
-        reason = (
-            "all activations fit, so nothing is computed twice"
-            if recompute == "off"
-            else "activations of all layers do not fit beside enough tokens: each layer keeps its input only"
-        )
+        reason = {
+            "off": "all activations fit, so nothing is computed twice",
+            "selective": f"{kept} layers keep everything that backward needs, which fills the memory; the others not",
+            "layers": "activations of all layers do not fit beside enough tokens: each layer keeps its input only",
+            "offload": "not even the inputs of all layers fit beside enough tokens: they wait in host memory",
+        }[recompute]
         decisions.append(Decision(field="acceleration.recompute", value=recompute, reason=reason))
     return tuple(decisions)

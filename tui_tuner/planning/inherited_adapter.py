@@ -223,6 +223,11 @@ def _tensors(folder: Path) -> tuple[tuple[StoredTensor, ...], dict[str, str]]:
         name = saved_name(tensor.name)
         if name is None:
             continue
+        if ".lora_embedding_" in name:
+            raise ModelError(
+                f"{folder} trains {module_path(name)} with LoRA, which tuner does only for linear modules of layers.",
+                "Merge it into its base, or start a new adapter with adapter.modules_to_save.",
+            )
         if name in names:
             raise ModelError(
                 f"{folder / WEIGHTS_FILE} holds {name} twice, as {names[name]} and as {tensor.name}.",

@@ -7,6 +7,7 @@ from tui_tuner.errors import MachineError, Problem
 from tui_tuner.hardware import Gpu, Hardware
 from tui_tuner.plan import AdapterPlan, Decision, ModelFacts
 from tui_tuner.planning.memory import GIB, MemorySettings, estimate_memory
+from tui_tuner.planning.own_layers.counts import layer_counts, own_layers_obstacle
 from tui_tuner.recipe import Recipe
 
 BFLOAT16_CAPABILITY = (8, 0)
@@ -153,11 +154,14 @@ def _quantization(
 
 def _smallest(recipe: Recipe, model: ModelFacts, adapter: AdapterPlan, machine: MachineChoice) -> int:
     asked = recipe.data.max_length
+    kernels, _ = _kernels(recipe, model)
+    has_own_layers = own_layers_obstacle(model.model_type, adapter, kernels) is None
     settings = MemorySettings(
         device=machine.device,
         dtype=machine.dtype,
         quantization="none",
         recompute="layers",
+        layers=layer_counts("layers", model.num_layers) if has_own_layers else None,
         optimizer=recipe.optimizer.name,
         micro_batch_size=1,
         length=SMALLEST_LENGTH if asked == "auto" else asked,

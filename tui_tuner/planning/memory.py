@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_tuner.plan import AdapterPlan, MemoryEstimate, ModelFacts
+from tui_tuner.plan import AdapterPlan, LayerCounts, MemoryEstimate, ModelFacts
+from tui_tuner.planning.own_layers.memory import joined_bytes, kept_bytes, passing_bytes
 
 GIB = 2**30
 # NF4 with double quantisation: 4 bits, an 8-bit scale for 64 weights, a 32-bit scale for 256 scales (QLoRA, section 3).
@@ -33,7 +34,9 @@ class MemorySettings:
     device: Literal["cpu", "cuda"]
     dtype: Literal["bfloat16", "float32"]
     quantization: Literal["none", "nf4"]
-    recompute: Literal["off", "layers"]
+    recompute: Literal["off", "selective", "layers", "offload"]
+    layers: LayerCounts | None = None
+    """What our own layers keep; None where the model computes its layers itself."""
     optimizer: str
     micro_batch_size: int
     length: int
@@ -45,15 +48,17 @@ class MemorySettings:
 def estimate_memory(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> MemoryEstimate:
     """Weights, trained parameters and their states, activations and loss of one micro-batch, and a reserve.
 
-    Counted for Hugging Face modules with SDPA attention. A paged optimizer's states are counted as if they stayed on
-    the device.
+    Counted for our own layers where they are used, else for Hugging Face modules with SDPA attention. A paged
+    optimizer's states are counted as if they stayed on the device.
     """
     trainable = adapter.num_trainable * TRAINED_BYTES
-    is_full = adapter.method == "full"
+    is_full, own = adapter.method == "full", settings.layers is not None
     activations = int(activation_bytes(model, settings) * (1 + FRAGMENTATION))
     parts = {
         "weights": weight_bytes(model, adapter, settings),
-        "adapters": 0 if is_full else trainable,
+        "adapters": 0
+        if is_full
+        else trainable + (joined_bytes(model, adapter, _element_bytes(settings)) if own else 0),
         "gradients": trainable,
         "optimizer": int(adapter.num_trainable * OPTIMIZER_BYTES[settings.optimizer]),
         "activations": activations,
@@ -86,9 +91,13 @@ def activation_bytes(model: ModelFacts, settings: MemorySettings) -> int:
     the MLP's width: 8 d (two norms with their float32 copies, their outputs), 2 q + 2 k (query, key, value and
     attention output), 4 f (gate, act(gate), up and their product). With recompute it keeps its input, d, and one layer
     at a time has all of the above. Measured against an 8B Llama without recompute: 196 KB a token and layer by this
-    formula, 216 KB found.
+    formula, 216 KB found. For our own layers see `own_layers.memory`.
     """
     tokens = settings.micro_batch_size * settings.length
+    if settings.layers is not None:
+        element, is_nf4 = _element_bytes(settings), settings.quantization == "nf4"
+        kept = kept_bytes(model, settings.layers, tokens, element)
+        return kept + passing_bytes(model, settings.layers, tokens, element, is_quantised=is_nf4)
     query, key_value = model.num_heads * model.head_dim, model.num_kv_heads * model.head_dim
     kept = 8 * model.hidden_size + 2 * (query + key_value) + 4 * model.intermediate_size
     layer = tokens * kept * _element_bytes(settings)

@@ -28,6 +28,7 @@ from tui_tuner.planning.settled_values import (
     schedule_decisions,
 )
 from tui_tuner.recipe import Recipe
+from tui_tuner.trackers.sending import tracker_problems
 
 
 def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
@@ -39,12 +40,12 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
     """
     from tui_tuner.data.rendering.pool import RenderPool
 
-    inheritance = inherit(recipe)
-    recipe = inheritance.recipe
     with RenderPool() as renderers:  # its process gets ready while the rest is imported and read
         from tui_tuner.data.data_survey import survey_data
 
         located = locate_model(recipe.model)
+        inheritance = inherit(recipe, located.folder)
+        recipe = inheritance.recipe
         base = read_base_model(located, recipe.model)
         adapter, machine, decisions = _plan_model(recipe, hardware, base)
         asked = recipe_for_data(recipe, base.facts)
@@ -55,7 +56,7 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
 
 def plan_for_data(recipe: Recipe, hardware: Hardware, base: BaseModel, name: NameDecision, data: DataFacts) -> RunPlan:
     """The plan of a recipe whose model and data are known already. Raises as `make_plan` does."""
-    inheritance = inherit(recipe)
+    inheritance = inherit(recipe, Path(base.facts.folder) if base.facts.folder else None)
     adapter, machine, decisions = _plan_model(inheritance.recipe, hardware, base)
     decisions = (*decisions, *inheritance.with_precision(machine.quantization))
     return _assemble(inheritance.recipe, name, base.facts, adapter, machine, data, decisions)
@@ -102,7 +103,7 @@ def _plan_model(
     recipe: Recipe, hardware: Hardware, base: BaseModel
 ) -> tuple[AdapterPlan, MachineChoice, tuple[Decision, ...]]:
     """What does not depend on the data. All problems of the recipe are raised together."""
-    problems = machine_problems(recipe, hardware, base.facts)
+    problems = [*machine_problems(recipe, hardware, base.facts), *tracker_problems(recipe.output.trackers)]
     try:
         inherited = _inherited(recipe)
         adapter = plan_adapter(recipe.adapter, base, inherited)
@@ -150,6 +151,7 @@ def _assemble(
         dtype=machine.dtype,
         quantization=machine.quantization,
         recompute=batch.recompute,
+        layers=batch.layers,
         kernels=machine.kernels,
         threads=machine.threads,
         decisions=(

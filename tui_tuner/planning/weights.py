@@ -11,6 +11,7 @@ from tui_tuner.planning.safetensors_header import StoredTensor, read_header
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+MAX_NAME_LENGTH = 255
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -100,9 +101,10 @@ def _shards(folder: Path) -> tuple[str, ...]:
 
 def _check_inside(folder: Path, name: str) -> None:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or path.suffix != ".safetensors":
+    is_inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    if not is_inside or path.suffix != ".safetensors" or len(name.encode("utf-8", "replace")) > MAX_NAME_LENGTH:
         raise ModelError(
-            f"{folder / INDEX_FILE} points to {name!r}, which is no safetensors file inside the folder.",
+            f"{folder / INDEX_FILE} points to {name[:MAX_NAME_LENGTH]!r}, which is no safetensors file inside the folder.",
             "Do not use this model; its index was tampered with or is damaged.",
         )
 

@@ -13,6 +13,7 @@ from tui_tuner.recipe.sections import (
     OptimizerSection,
     OutputSection,
     Recipe,
+    TrackerName,
     TrainingSection,
 )
 from tui_tuner.recipe.writing import recipe_to_toml
@@ -29,6 +30,7 @@ __all__ = [
     "OptimizerSection",
     "OutputSection",
     "Recipe",
+    "TrackerName",
     "TrainingSection",
     "check_recipe",
     "parse_recipe",

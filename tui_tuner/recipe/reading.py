@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,9 +22,11 @@ from tui_tuner.recipe.schema import (
     schema_at,
 )
 from tui_tuner.recipe.sections import Recipe
+from tui_tuner.redaction import holds_secret
 
 MAX_RECIPE_BYTES = 1_000_000
 SHOWN_VALUE_LENGTH = 60
+MAX_PLACE_DIGITS = 6
 # What Python makes of arguments that are not UTF-8.
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _PATH_PARTS = re.compile(r"[A-Za-z0-9_-]+")
@@ -64,7 +66,8 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), source: str = "recipe
     """
     try:
         tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError also for a number of thousands of digits.
         raise RecipeError([Problem(path="file", message=f"is not valid TOML: {error}")], source) from error
     problems = _apply_overrides(tables, overrides)
     try:
@@ -84,13 +87,28 @@ def check_recipe(tables: Mapping[str, Any], source: str = "recipe") -> Recipe:
     """
     try:
         as_json = json.dumps(tables, default=_refuse)
-    except (TypeError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         problem = Problem(path="file", message=f"holds a value that no field takes: {error}")
         raise RecipeError([problem], source) from error
+    if secrets := [*_secrets(tables)]:
+        raise RecipeError(secrets, source)
     try:
         return Recipe.model_validate_json(as_json)
     except ValidationError as error:
         raise RecipeError(_problems(error), source) from error
+
+
+def _secrets(value: object, path: str = "") -> Iterator[Problem]:
+    """Fields that hold an access token: a recipe is copied into runs, checkpoints and model cards."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _secrets(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _secrets(inner, f"{path}[{number}]")
+    elif isinstance(value, str) and holds_secret(value):
+        message = "holds an access token, which does not belong in a recipe; set HF_TOKEN in the environment instead"
+        yield Problem(path=path, message=message)
 
 
 def _file_problem(path: Path, message: str) -> RecipeError:
@@ -105,7 +123,10 @@ def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> list[P
     problems = []
     for override in overrides:
         path, equals, value_text = override.partition("=")
-        parts = [int(part) if part.isdigit() else part for part in _PATH_PARTS.findall(path.strip())]
+        parts = [
+            int(part) if part.isdigit() and len(part) <= MAX_PLACE_DIGITS else part
+            for part in _PATH_PARTS.findall(path.strip())
+        ]
         if not equals or _dotted(parts) != path.strip() or len(parts) < 2:
             problems.append(Problem(path="--set", message=f"{_shown(override)} is not section.field=value"))
         elif _SURROGATES.search(override):
@@ -146,6 +167,8 @@ def _override_value(text: str) -> Any:
 
 def _problems(error: ValidationError) -> list[Problem]:
     """One problem for each field, however many alternatives of a union it failed."""
+    if any(detail["type"] == "json_invalid" for detail in error.errors(include_url=False, include_input=False)):
+        return [Problem(path="file", message="holds a text with half of a character (a lone surrogate)")]
     by_path: dict[tuple[int | str, ...], list[Any]] = {}
     for detail in error.errors(include_url=False):
         # pydantic calls a list too short when its only entry is wrong, and that entry has a problem of its own.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Auto = Literal["auto"]
+TrackerName = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 RowShape = Literal["messages", "sharegpt", "alpaca", "prompt_completion", "text", "preference", "tree"]
 
 
@@ -334,10 +335,11 @@ class AccelerationSection(Section):
     kernels: Literal["off"] | Auto = option(
         "auto", "Kernels", 'Own loss and layers for known families; "off" runs the model\'s own code.', examples=["off"]
     )
-    recompute: Literal["off", "layers"] | Auto = option(
+    recompute: Literal["off", "selective", "layers", "offload"] | Auto = option(
         "auto",
         "Recompute",
-        "Whether each layer's activations are computed again in the backward pass to save memory.",
+        "Which layers' activations are computed again in the backward pass to save memory: none, as many as must be, "
+        'all, or all with their inputs waiting in host memory. A model without layers of our own knows "off" and all.',
         examples=["layers"],
     )
     vram: Annotated[float, Field(gt=0)] | Auto = option(
@@ -363,6 +365,14 @@ class OutputSection(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | Auto = option(
         "auto", "Run name", "Name of this run's folder: time and model when auto.", examples=["support-v1"]
     )
+    trackers: tuple[TrackerName, ...] = option(
+        (),
+        "Trackers",
+        'Programs that draw the curves elsewhere. "tensorboard" writes files into the run\'s folder; "trackio", '
+        '"wandb" and "mlflow" need their package. Nothing is sent anywhere unless one is named.',
+        examples=[["tensorboard"]],
+    )
+    project: str = option("tuner", "Project", "Under which name trackers file the run.", min_length=1, max_length=128)
 
 
 class Recipe(Section):

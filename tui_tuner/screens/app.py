@@ -1,15 +1,16 @@
 """The app: its stations, its keys, the draft and the run that it watches. No screen's own logic is here."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
@@ -19,6 +20,7 @@ from tui_tuner.screens.environment import Environment
 from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs, GlyphSet
 from tui_tuner.screens.lifeline import keep_prints_off_the_screen, leave_on_hang_up
 from tui_tuner.screens.opening import open_station
+from tui_tuner.screens.plain_signs import PlainSigns
 from tui_tuner.screens.settings import SETTINGS_NAME, Settings, load_settings, save_settings
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import STATIONS, Marks, StationName
@@ -54,15 +56,15 @@ class TunerApp(App[None], inherit_bindings=False):
             Binding(entry.key, f"app.go_to('{entry.name}')", entry.title, show=False, id=f"go.{entry.name}")
             for entry in STATIONS
         ),
-        Binding("question_mark,f1", "app.help", "Help", id="help"),
-        Binding("ctrl+p", "app.command_palette", "Commands", show=False, id="palette"),
-        Binding("f9", "app.doctor", "Doctor", show=False, id="doctor"),
-        Binding("u", "app.undo", "Undo", show=False, id="undo"),
-        Binding("U", "app.redo", "Redo", show=False, id="redo"),
-        Binding("q", "app.leave", "Leave", show=False, id="leave"),
-        Binding("ctrl+c", "app.leave", "Leave", show=False, priority=True, id="leave-now"),
-        Binding("tab", "app.focus_next", "Next panel", show=False, id="focus.next"),
-        Binding("shift+tab", "app.focus_previous", "Previous panel", show=False, id="focus.previous"),
+        Binding("question_mark,f1", "app.help", "help", id="help"),
+        Binding("ctrl+p", "app.command_palette", "commands", show=False, id="palette"),
+        Binding("f9", "app.doctor", "doctor", show=False, id="doctor"),
+        Binding("u", "app.undo", "undo", show=False, id="undo"),
+        Binding("U", "app.redo", "redo", show=False, id="redo"),
+        Binding("q", "app.leave", "leave", show=False, id="leave"),
+        Binding("ctrl+c", "app.leave", "leave", show=False, priority=True, id="leave-now"),
+        Binding("tab", "app.focus_next", "next panel", show=False, id="focus.next"),
+        Binding("shift+tab", "app.focus_previous", "previous panel", show=False, id="focus.previous"),
     ]
 
     def __init__(self, environment: Environment, attach_to: tuple[Path, str] | None = None) -> None:
@@ -76,7 +78,7 @@ class TunerApp(App[None], inherit_bindings=False):
         for theme in OWN_THEMES:
             self.register_theme(theme)
         self._settings, self._settings_problem = load_settings(self._settings_path)
-        self.glyphs: Glyphs = GLYPH_SETS[self._settings.glyphs]
+        self.glyphs: Glyphs = GLYPH_SETS[self._fitting_glyphs(self._settings.glyphs)]
         is_known = self._settings.theme in self.available_themes
         self.theme = self._settings.theme if is_known else DEFAULT_THEME
 
@@ -221,10 +223,22 @@ class TunerApp(App[None], inherit_bindings=False):
         self.theme = name
         self._keep(replace(self._settings, theme=name))
 
-    def use_glyphs(self, name: GlyphSet) -> None:
-        self.glyphs = GLYPH_SETS[name]
+    def use_glyphs(self, name: GlyphSet | Literal["auto"]) -> None:
+        self.glyphs = GLYPH_SETS[self._fitting_glyphs(name)]
         self._keep(replace(self._settings, glyphs=name))
-        self.screen.refresh(recompose=False, layout=True)
+        self.refresh_css(animate=False)  # drops what was drawn with the signs before
+        self.screen.refresh(layout=True)
+        self._outlook_changed()
+
+    def _fitting_glyphs(self, setting: GlyphSet | Literal["auto"]) -> GlyphSet:
+        return self.environment.glyphs if setting == "auto" else setting
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """In ASCII the frames that Textual draws are plain too."""
+        filters = super().get_line_filters()
+        if self.glyphs.name != "ascii":
+            return filters
+        return [*filters, PlainSigns(is_strict=not self.environment.knows_utf8)]
 
     def _keep(self, settings: Settings) -> None:
         self._settings = settings

@@ -8,7 +8,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from tui_tuner.screens.glyphs import GLYPH_SETS
-from tui_tuner.screens.key_names import key_name
+from tui_tuner.screens.key_names import key_name, label_of
 from tui_tuner.screens.stations import STATIONS
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ def palette_commands(app: "TunerApp", screen: Screen[object]) -> Iterable[System
     """All that can be done here and now, named "verb: object" or by the label that the key bar shows."""
     for active in screen.active_bindings.values():
         binding = active.binding
-        if active.enabled and active.node is not app and binding.description:
+        label = label_of(active)
+        if active.enabled and active.node is not app and label:
             run = partial(app.run_action, binding.action, active.node)
-            yield SystemCommand(f"here: {binding.description}", f"key {key_name(binding.key)}", run)
+            yield SystemCommand(f"here: {label}", f"key {key_name(binding.key)}", run)
     for entry in STATIONS:
         yield SystemCommand(f"go: {entry.title}", f"key {entry.key}", partial(app.go_to, entry.name))
     yield SystemCommand("open: Doctor", "the machine, its GPU, disk and packages", app.action_doctor)
@@ -32,4 +33,5 @@ def palette_commands(app: "TunerApp", screen: Screen[object]) -> Iterable[System
     for glyphs in GLYPH_SETS:
         if glyphs != app.glyphs.name:
             yield SystemCommand(f"glyphs: {glyphs}", "signs, bars and charts", partial(app.use_glyphs, glyphs))
+    yield SystemCommand("glyphs: auto", "what this terminal can show", partial(app.use_glyphs, "auto"))
     yield SystemCommand("leave", "a run in its own session goes on", app.action_leave)

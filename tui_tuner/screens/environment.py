@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_tuner.screens.glyphs import GlyphSet, fitting_glyphs, knows_utf8
+
 if TYPE_CHECKING:
     from tui_tuner.hardware import GpuMeters, Hardware
 
@@ -30,6 +32,9 @@ class Environment:
     is_remote: bool = False
     """Whether the terminal is at the other end of a network: fewer frames a second."""
     can_reach_network: bool = True
+    glyphs: GlyphSet = "braille"
+    """The signs that the terminal can show; a setting goes before it."""
+    knows_utf8: bool = True
     home: Path
     """Paths below it are shown as "~/…"."""
     clock: Callable[[], float]
@@ -56,6 +61,8 @@ def real_environment(runs_folder: Path, *, is_in_process: bool = False) -> Envir
         model_folders=(Path.cwd(), Path("~/models").expanduser()),
         is_in_process=is_in_process,
         is_remote="SSH_CONNECTION" in os.environ,
+        glyphs=fitting_glyphs(os.environ),
+        knows_utf8=knows_utf8(os.environ),
         clock=time.time,
         probe=_probe,
         read_meters=_read_meters,

@@ -1,5 +1,6 @@
 """The signs that double every colour, in three sets: for braille fonts, for block fonts, and for plain ASCII."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,3 +97,29 @@ ASCII = Glyphs(
     down="v",
 )
 GLYPH_SETS: dict[GlyphSet, Glyphs] = {"braille": BRAILLE, "block": BLOCK, "ascii": ASCII}
+PLAIN_TERMINALS = ("linux", "dumb", "vt", "cons")
+"""Beginnings of TERM for screens whose fonts have no braille and few blocks."""
+
+
+def is_plain(app: object) -> bool:
+    """Whether an app draws in ASCII alone."""
+    glyphs = getattr(app, "glyphs", None)
+    return isinstance(glyphs, Glyphs) and glyphs.name == "ascii"
+
+
+def knows_utf8(variables: Mapping[str, str]) -> bool:
+    """Whether the locale of these environment variables is one of UTF-8; one that is not set is not.
+
+    Python puts LC_CTYPE=C.UTF-8 into the environment of the C locale (PEP 538): that says nothing of the terminal.
+    """
+    named = [variables.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if named[1] == "C.UTF-8":
+        named[1] = ""
+    locale = next((one for one in named if one), "C")
+    return "utf8" in locale.lower().replace("-", "")
+
+
+def fitting_glyphs(variables: Mapping[str, str]) -> GlyphSet:
+    """The richest set that the terminal of these environment variables shows for certain."""
+    is_poor = variables.get("TERM", "dumb").startswith(PLAIN_TERMINALS) or not knows_utf8(variables)
+    return "ascii" if is_poor else "braille"

@@ -1,4 +1,6 @@
-"""How keys are written for people: "⏎" for enter, "^n" for ctrl+n."""
+"""How keys are written for people: "⏎" for enter, "^n" for ctrl+n; and what a key does, in the words of who takes it."""
+
+from textual.binding import ActiveBinding
 
 _NAMES = {
     "enter": "⏎",
@@ -21,16 +23,31 @@ _NAMES = {
     "pagedown": "pgdn",
     "less_than_sign": "<",
     "greater_than_sign": ">",
+    "semicolon": ";",
+    "apostrophe": "'",
 }
+_PLAIN = {"enter": "enter", "up": "up", "down": "down", "left": "left", "right": "right"}
 
 
-def key_name(keys: str) -> str:
-    """The first of several keys, as a person knows it."""
+def key_name(keys: str, *, is_plain: bool = False) -> str:
+    """The first of several keys, as a person knows it; `is_plain` for terminals that show ASCII alone."""
     key = keys.split(",")[0].strip()
+    names = {**_NAMES, **_PLAIN} if is_plain else _NAMES
     if key.startswith("ctrl+"):
-        return "^" + _NAMES.get(key[5:], key[5:])
+        return "^" + names.get(key[5:], key[5:])
     if key.startswith("shift+"):
-        return "⇧" + _NAMES.get(key[6:], key[6:])
+        return ("shift+" if is_plain else "⇧") + names.get(key[6:], key[6:])
     if key.startswith("f") and key[1:].isdigit():
         return key.upper()
-    return _NAMES.get(key, key)
+    return names.get(key, key)
+
+
+def label_of(active: ActiveBinding) -> str:
+    """What the key does: in the words of the widget that takes it (`key_labels`), or in those of its binding."""
+    labels = getattr(active.node, "key_labels", {})
+    return str(labels.get(active.binding.id) or active.binding.description or active.tooltip)
+
+
+def is_shown(active: ActiveBinding) -> bool:
+    """Whether the key bar has the key: one that a widget has its own words for always is."""
+    return active.binding.show or bool(getattr(active.node, "key_labels", {}).get(active.binding.id))

@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from tui_tuner.errors import MachineError, TunerError
 from tui_tuner.screens.glyphs import GLYPH_SETS, GlyphSet
@@ -16,7 +17,8 @@ class Settings:
     """Every setting, at its default unless the file says otherwise."""
 
     theme: str = DEFAULT_THEME
-    glyphs: GlyphSet = "braille"
+    glyphs: GlyphSet | Literal["auto"] = "auto"
+    """"auto": what the terminal can show."""
 
 
 def load_settings(path: Path) -> tuple[Settings, TunerError | None]:
@@ -31,7 +33,7 @@ def load_settings(path: Path) -> tuple[Settings, TunerError | None]:
     for name, value in values.items():
         if name == "theme" and isinstance(value, str):
             settings = replace(settings, theme=value)
-        elif name == "glyphs" and value in GLYPH_SETS:
+        elif name == "glyphs" and value in ("auto", *GLYPH_SETS):
             settings = replace(settings, glyphs=value)
         else:
             wrong.append(f"{name} = {value!r}")

@@ -94,6 +94,13 @@ class Station(Screen[None]):
             self.query_one("#too-small", Static).update(
                 Content(f"tuner needs {MIN_WIDTH} × {MIN_HEIGHT} cells, this is {width} × {height}")
             )
+        if self.has_body and self.tuner.has_bench:
+            self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """What was written for another width is written anew."""
+        if self.is_current and self.has_body:
+            self.outlook_changed()
 
     def on_rail_chosen(self, message: Rail.Chosen) -> None:
         self.tuner.go_to(message.station)

@@ -121,6 +121,7 @@ def test_a_report_is_json() -> None:
 @pytest.mark.parametrize(
     ("reason", "rendered", "read"),
     [
+        ("the template drops or changes the reply in turn 2", "reply_dropped", "reply_dropped"),
         ("the reply in turn 2 cannot be located in the rendered text", "not_located", "unreadable"),
         ("JSON is cut off at column 9", "not_located", "unreadable"),
         ("turn 2 is an empty assistant reply", "empty_reply", "empty_reply"),

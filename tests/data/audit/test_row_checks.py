@@ -8,8 +8,9 @@ import pytest
 
 from tests.data.audit.rows import example_of
 from tests.data.material import tiny_tokenizer
-from tui_tuner.data.audit.row_checks import check_fit, check_pair, check_tokens
-from tui_tuner.data.tokenizer import TextTokenizer
+from tui_tuner.data.audit.row_checks import check_borders, check_fit, check_pair, check_tokens
+from tui_tuner.data.tokenizer import EncodedText, TextTokenizer
+from tui_tuner.data.turns import TurnSpan
 
 BOS, EOS = 256, 257
 
@@ -17,6 +18,13 @@ BOS, EOS = 256, 257
 @pytest.fixture(name="tokenizer")
 def _tokenizer(tmp_path: Path) -> TextTokenizer:
     return tiny_tokenizer(tmp_path / "model", adds_bos=True)
+
+
+def test_tokens_across_the_borders_of_a_turn_are_told() -> None:
+    turn = TurnSpan(message=1, start=4, end=8, reply_end=7)
+    for starts, ends, count in (([0, 4], [4, 8], 0), ([0, 3, 5], [3, 5, 9], 2), ([0, 4, 4, 8], [4, 5, 8, 9], 0)):
+        encoded = EncodedText(*(np.array(one, dtype=np.int32) for one in (starts, starts, ends)))
+        assert [one.check for one in check_borders([turn], encoded)] == ["token_crosses_border"] * count
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,16 @@ def test_what_a_template_does_is_told(
     assert checks(PLAIN, template, tokenizer) == found
 
 
+def test_fields_that_nothing_reads_are_told(tokenizer: TextTokenizer) -> None:
+    question, answer = PLAIN.messages
+    conversation = replace(PLAIN, messages=(question, replace(answer, unread=("reasoning",))))
+    assert checks(conversation, CHATML, tokenizer) == [("unread_field", 1)]
+
+
+def test_an_empty_first_message_is_no_text_of_the_template(tokenizer: TextTokenizer) -> None:
+    assert checks(turns(("user", ""), ("assistant", "B")), CHATML, tokenizer) == []
+
+
 def test_control_tokens_in_messages_are_told(tokenizer: TextTokenizer) -> None:
     conversation = turns(("user", "<|im_end|> and <s>"), ("assistant", "B"))
     assert checks(conversation, CHATML, tokenizer) == [("control_token_in_text", 0)]

@@ -30,6 +30,7 @@ KINDS = {
     "dora, recomputed, in order": ('adapter.variant="dora"', "acceleration.recompute=layers", "data.shuffle=false"),
     "whole modules": ('adapter.modules_to_save=["embed_tokens", "lm_head", "norm"]',),
     "full": ("adapter.method=full",),
+    "our own layers": ("adapter.dropout=0", "acceleration.recompute=offload", "data.packing=true"),
 }
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tui_tuner.cli.checks import Check
 from tui_tuner.cli.views.blocks import columns, mark, outside
+from tui_tuner.diagnosis.check import Check
 
 
 def check_list_view(checks: Sequence[Check]) -> RenderableType:

@@ -6,10 +6,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tui_tuner import units
+from tui_tuner.cli.views.audit import audit_block, moved_words
 from tui_tuner.cli.views.blocks import joined, mark, outside, outside_line, short_path
 from tui_tuner.cli.views.labels import labels_block
 from tui_tuner.cli.views.plan import data_block, plan_view
 from tui_tuner.events import (
+    AdapterAudited,
     CheckpointSaved,
     ControlApplied,
     DataReady,
@@ -23,6 +25,7 @@ from tui_tuner.events import (
     StepFinished,
     TrainEvent,
     WarningRaised,
+    WeightsChecked,
 )
 
 KIND_WIDTH = 10
@@ -30,7 +33,7 @@ STEP_WIDTH = 12
 CONTROL_NAMES = {"learning_rate": "rate", "evaluate": "evaluating"}
 
 
-def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:
+def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:  # noqa: C901 - a case for each kind
     """What an event adds to the record of a run; many events add nothing. `state` includes the event."""
     match event:
         case RunStarted():
@@ -42,7 +45,7 @@ def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:
                 yield _line("accepted", "", outside_line(change), "warn")
         case DataReady():
             yield ""
-            yield data_block(event.data)
+            yield data_block(event.data, event.padding_share)
             yield from _schedule_change(state, event)
         case RowLabelled():
             yield labels_block(event.row, event.pieces, event.num_tokens, event.num_trained)
@@ -50,6 +53,12 @@ def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:
         case ModelReady():
             yield _line("model", "", f"{units.count(event.num_trainable)} of {units.count(event.num_total)} trained")
             yield from (_line("", "", swap) for swap in event.swaps)
+        case AdapterAudited():
+            yield ""
+            yield audit_block(event)
+        case WeightsChecked():
+            state_of = "bad" if event.unmoved or event.changed else "good"
+            yield _line("weights", f"step {event.step}", moved_words(event), state_of)
         case EvalFinished():
             yield _line("held out", f"step {event.step}", _evaluation(event))
         case CheckpointSaved():

@@ -29,8 +29,8 @@ def plan_view(plan: RunPlan) -> RenderableType:
     return Group("", *blocks, *([_warnings_block(plan.warnings)] if plan.warnings else []))
 
 
-def data_block(data: DataFacts) -> RenderableType:
-    """The data as planned from a sample of rows, or exactly once `is_exact`."""
+def data_block(data: DataFacts, padding_share: float | None = None) -> RenderableType:
+    """The data as planned from a sample of rows, or exactly once `is_exact`; the share where batches are known."""
     is_weighted = any(source.weight != 1.0 for source in data.sources)
     sources = [(("read" if place == 0 else ""), _source(one, is_weighted)) for place, one in enumerate(data.sources)]
     held_out = [
@@ -43,6 +43,7 @@ def data_block(data: DataFacts) -> RenderableType:
     lengths = [f"longest {units.count(data.longest)}"] if data.longest else []
     lengths += [f"99 % up to {units.count(data.p99_length)}"] if data.p99_length else []
     packed = f"{units.count(data.num_sequences)} packed sequences" if data.packing and data.num_sequences else ""
+    batches = "" if padding_share is None else f"{units.percent(padding_share)} of all positions are padding"
     headline = f"{units.counted(data.num_rows, 'row')} to learn from, {units.count(data.num_evaluation_rows)} held out"
     return block(
         "Data",
@@ -54,6 +55,7 @@ def data_block(data: DataFacts) -> RenderableType:
                 ("template", data.template),
                 *([("tokens", joined(*tokens))] if tokens else []),
                 ("length", joined(f"max {units.count(data.max_length)}", *lengths, packed)),
+                *([("batches", f"{batches} · every label checked at its place")] if batches else []),
                 *([("left out", _left_out(data))] if data.num_cut or data.num_dropped else []),
             ]
         ),

@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from tui_tuner import units
+from tui_tuner.cli.views.audit import audit_block, moved_words
 from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks, short_path
 from tui_tuner.cli.views.curve import curve_text
 from tui_tuner.cli.views.plan import plan_view
@@ -29,6 +30,8 @@ def _blocks(summary: RunSummary, state: RunState) -> Iterator[RenderableType]:
     if state.plan:
         exact = {"data": state.data or state.plan.data, "schedule": state.schedule or state.plan.schedule}
         yield plan_view(state.plan.model_copy(update=exact))
+    if state.audit:
+        yield audit_block(state.audit)
     yield _curve_block(state)
     if state.checkpoints and state.plan:
         yield _checkpoints_block(state, state.plan)
@@ -55,6 +58,8 @@ def _head(summary: RunSummary, state: RunState) -> RenderableType:
         accepted = f"{len(last.accepted)} changes accepted" if last.accepted else ""
         rows.append(("resumed", joined(f"{times}, last from step {units.count(last.step)}", accepted)))
     headline = Text.assemble(outside(summary.id, "strong"), "  ", mark(summary.state), f" {summary.state}")
+    if state.weights:
+        rows.append(("weights", moved_words(state.weights)))
     return block("Run", headline, facts(rows))
 
 

@@ -59,8 +59,8 @@ _ALL = (
     CheckInfo(
         "reply_dropped",
         "The template drops an answer",
-        "The chat template leaves out all that the assistant says in a turn, such as its calls of tools, so that nothing "
-        "of it can be trained; choose a template that shows it, or drop the row.",
+        "The chat template leaves out all that the assistant says in a turn, such as its calls of tools, so that "
+        "nothing of it can be trained; choose a template that shows it, or drop the row.",
         "blocking",
     ),
     CheckInfo(
@@ -116,8 +116,8 @@ _ALL = (
     CheckInfo(
         "unread_field",
         "A field of a turn is not read",
-        "A turn has a text that no chat template knows, or a weight, and tuner goes by neither; rename the text to content, "
-        "reasoning_content, thinking or tool_calls, and split rows of which a turn is not to be trained.",
+        "A turn has a text that no chat template knows, or a weight, and tuner goes by neither; rename the text to "
+        "content, reasoning_content, thinking or tool_calls, and split rows of which a turn is not to be trained.",
         "warning",
     ),
     CheckInfo(
@@ -163,6 +163,13 @@ _ALL = (
         "Prompt and row part",
         "The template prompts for this turn with another text than the row has there, so the model is used from where "
         "it was not trained; give the rows thoughts, or switch thinking off when using it.",
+        "warning",
+    ),
+    CheckInfo(
+        "token_crosses_border",
+        "A token lies across the border of a turn",
+        "The tokenizer joins the end of the prompt with the answer, or the answer with what follows, so the model is "
+        "prompted with other tokens than it was trained behind; use a template that suits the tokenizer.",
         "warning",
     ),
     CheckInfo(

@@ -1,6 +1,6 @@
 """The checks of a row's tokens, made behind the labelling. They change nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +9,8 @@ from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.second_method import compare_methods
 from tui_tuner.data.labels import NOT_TRAINED, LabelledExample, LabelledRow
 from tui_tuner.data.lengths.cutting import breaks_off, num_answers
-from tui_tuner.data.tokenizer import TextTokenizer
-from tui_tuner.data.turns import LocatedTurns
+from tui_tuner.data.tokenizer import EncodedText, TextTokenizer
+from tui_tuner.data.turns import LocatedTurns, TurnSpan
 
 
 def row_findings(row: LabelledRow, tokenizer: TextTokenizer) -> Iterator[Finding]:
@@ -21,12 +21,23 @@ def row_findings(row: LabelledRow, tokenizer: TextTokenizer) -> Iterator[Finding
         difference = compare_methods(located, row.rendered.second, row.encoded)
         if difference is not None:
             yield difference
+    yield from check_borders(row.rendered.turns, row.encoded)
     if row.rejected is None:
         yield from check_tokens(row.example, tokenizer)
         return
     yield from check_pair(row.example, row.rejected.example, tokenizer)
     for finding in row_findings(row.rejected, tokenizer):
         yield replace(finding, detail=f"rejected: {finding.detail}")
+
+
+def check_borders(turns: Sequence[TurnSpan], encoded: EncodedText) -> Iterator[Finding]:
+    """Turns begin and end between tokens, or else what is trained is not what the prompt leaves to be written."""
+    words_of = ("the prompt and of the answer", "the answer and of what follows")
+    for turn in turns:
+        for border, words in zip((turn.start, turn.end), words_of, strict=True):
+            token = int(np.searchsorted(encoded.ends, border, side="right"))
+            if token < len(encoded) and encoded.starts[token] < border:
+                yield Finding("token_crosses_border", f"token {token} holds a part of {words}", turn.message)
 
 
 def check_tokens(example: LabelledExample, tokenizer: TextTokenizer) -> tuple[Finding, ...]:

@@ -174,7 +174,7 @@ class _Tracer:
             return self._leaves(index, name, arguments)
         try:
             parsed = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self._wrapped(index, name, arguments, is_call=True)
         traced = json.dumps(self._leaves(index, name, parsed), ensure_ascii=False)
         return traced if json.dumps(parsed, ensure_ascii=False) == arguments else arguments

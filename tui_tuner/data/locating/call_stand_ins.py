@@ -22,7 +22,7 @@ def _with_text(arguments: object, stand_in: str) -> object:
     if isinstance(arguments, str):
         try:
             parsed = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     if not isinstance(parsed, Mapping):
         return None

@@ -102,6 +102,6 @@ def _arguments(arguments: object, as_text: bool) -> object:
         return arguments
     try:
         parsed = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
     return parsed if isinstance(parsed, dict) else arguments

@@ -36,6 +36,7 @@ SPLIT_WORDS = {
     "eval": "validation",
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(:[\w.-]+)?")
+MAX_NAME_BYTES = 255
 KNOWN_FILES = ".jsonl, .json, .csv, .tsv, .parquet or .txt, each also .gz"
 
 
@@ -137,7 +138,7 @@ def _saved_split(folder: Path, split: str) -> Path:
 
 def _saved_files(folder: Path) -> tuple[SourceFile, ...]:
     names = _described_names(folder / "state.json", "_data_files")
-    files = tuple(SourceFile(path=folder / name, kind="arrow") for name in names if Path(name).name == name)
+    files = tuple(SourceFile(path=folder / name, kind="arrow") for name in names if _is_file_name(name))
     missing = [file.path for file in files if not file.path.is_file()]
     if missing or not files:
         what = missing[0] if missing else "every data file"
@@ -145,12 +146,16 @@ def _saved_files(folder: Path) -> tuple[SourceFile, ...]:
     return files
 
 
+def _is_file_name(name: str) -> bool:
+    return Path(name).name == name and len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
+
+
 def _described_names(path: Path, key: str) -> list[str]:
     """Names listed under `key` in a description that `datasets` wrote: plain, or as {"filename": name}."""
     try:
         entries = json.loads(path.read_bytes())[key]
-        return [entry["filename"] if isinstance(entry, dict) else str(entry) for entry in entries]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return [str(entry["filename"] if isinstance(entry, dict) else entry) for entry in entries]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{path} does not describe a saved data set: {error!r}.", "Save the data set again.") from error
 
 

@@ -20,6 +20,7 @@ from tui_tuner.errors import DataError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DOCUMENT_SEPARATOR = "<|endoftext|>"
+LONG_NUMBER = "a number has thousands of digits"
 
 
 def read_text_file(file: SourceFile) -> Iterator[SourceRow | BadRow]:
@@ -67,6 +68,8 @@ def parse_line(line: bytes, ref: RowRef) -> SourceRow | BadRow:
         return BadRow(ref=ref, reason=reason)
     except json.JSONDecodeError as error:
         return BadRow(ref=ref, reason=_json_fault(error))
+    except ValueError:
+        return BadRow(ref=ref, reason=LONG_NUMBER)
     except RecursionError:
         return BadRow(ref=ref, reason="JSON is nested too deeply")
     return check_object(value, ref, may_hold_surrogates=b"\\u" in line)
@@ -124,6 +127,8 @@ def _json_rows(file: SourceFile) -> Iterator[SourceRow | BadRow]:
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}"
         raise DataError(f"{where}: {_json_fault(error)}.", "Mend the file, or write one object per line.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: {LONG_NUMBER}.", "Put it in quotes.") from error
     except RecursionError as error:
         raise DataError(f"{path}: JSON is nested too deeply.") from error
     may_hold_surrogates = "\\u" in text

@@ -10,7 +10,7 @@ from tui_tuner.engine.checkpoints.identity import RunIdentity
 from tui_tuner.engine.checkpoints.manifest import write_manifest
 from tui_tuner.engine.checkpoints.tensors import Numbers, save_tensors, tensor_bytes
 from tui_tuner.engine.checkpoints.training_state import TrainingState
-from tui_tuner.engine.optimizers import GroupedOptimizer
+from tui_tuner.engine.optimizers import Optimizer
 from tui_tuner.engine.saving.adapter_files import text_bytes
 from tui_tuner.engine.saving.files import complete_folder, remove_folder
 from tui_tuner.engine.saving.results import ResultWriter
@@ -30,7 +30,7 @@ class CheckpointWriter:
     """One run's checkpoints: which there are, which is the best, and where the next one goes."""
 
     results: ResultWriter
-    optimizer: GroupedOptimizer
+    optimizer: Optimizer
     journal: RunJournal
     identity: RunIdentity
     whole: list[Path] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.saving.files import file_hash
 from tui_tuner.errors import AdapterError
+from tui_tuner.events import EvalFinished
 from tui_tuner.plan import AdapterPlan, RunPlan
 
 WEIGHTS = "adapter_model.safetensors"
@@ -59,9 +61,13 @@ def text_bytes(provenance: Provenance) -> int:
     return len(provenance.template_text) + sum(file.stat().st_size for file in files if file.is_file())
 
 
-def save_manifest(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance) -> None:
+def save_manifest(
+    folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Provenance, measured: EvalFinished | None = None
+) -> None:
     """Write the ledger of what was trained, from what, with the hash of every file that lies in the folder by now."""
     manifest = _manifest(folder, trained, plan, provenance)
+    if measured is not None:
+        manifest["held_out"] = {"step": measured.step, "loss": measured.loss, "rows": measured.rows}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
@@ -71,19 +77,41 @@ def load_adapter(folder: Path, trained: TrainedSet) -> None:
     Raises:
         AdapterError: tensors are missing, left over, of another shape, or not finite.
     """
+    names = {name: name for one in trained.tensors for name in one.saved_names}
+    fill_from(folder, trained, names, is_complete=True)
+
+
+def fill_from(folder: Path, trained: TrainedSet, stored_names: Mapping[str, str], *, is_complete: bool = False) -> None:
+    """The same for a file whose tensors have names of their own; what `stored_names` does not name is left alone.
+
+    Args:
+        stored_names: name in the file of each tensor, by the name that PEFT would give it.
+        is_complete: whether the file may hold nothing else.
+
+    Raises:
+        AdapterError: as `load_adapter` does.
+    """
     try:
         stored = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise AdapterError(f"{folder / WEIGHTS} cannot be read: {error}.") from error
-    wanted = {name: one.parameter for one in trained.tensors for name in one.saved_names}
-    missing, extra = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
+    wanted = {name for one in trained.tensors for name in one.saved_names}
+    there = {name for name, place in stored_names.items() if place in stored}
+    strange = stored.keys() - set(stored_names.values()) if is_complete else set()
+    missing, extra = sorted(wanted - there), sorted((stored_names.keys() - wanted) | strange)
     if missing or extra:
         raise AdapterError(
             f"{folder} does not fit the model: {_some(missing)} missing, {_some(extra)} left over.",
             "It was made for another base model or another set of target modules.",
         )
-    for name, parameter in wanted.items():
-        _fill(parameter, stored[name], name, folder)
+    for one in trained.tensors:
+        values = [stored[stored_names[name]] for name in one.saved_names]
+        _fill(one.parameter, values[0], one.saved_names[0], folder)
+        if not all(torch.equal(value, values[0]) for value in values):
+            raise AdapterError(
+                f"{folder} holds two different matrices, {' and '.join(one.saved_names)}; the model has one for both.",
+                "Its embeddings and head were trained apart: go on with it on a base that is not tied.",
+            )
 
 
 def lora_config(plan: RunPlan) -> Any:

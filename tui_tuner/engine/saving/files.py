@@ -20,7 +20,7 @@ def complete_folder(path: Path) -> Iterator[Path]:
     """Fill the folder that is handed out; on leaving, it becomes `path` by one rename, replacing what was there.
 
     On an error the half-filled folder is removed and `path` stays as it was; `sweep` removes what a process that was
-    killed has left.
+    killed has left. Only their owner may read the files.
 
     Raises:
         MachineError: the disk is full or may not be written.
@@ -31,6 +31,7 @@ def complete_folder(path: Path) -> Iterator[Path]:
         building.mkdir(parents=True, mode=0o700)
         yield building
         for file in building.iterdir():
+            file.chmod(0o600 if file.is_file() else 0o700)
             sync(file)
         sync(building)
         replaced = _move_aside(path)

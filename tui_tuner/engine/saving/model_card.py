@@ -4,6 +4,7 @@ from tui_tuner.engine.saving.adapter_files import Provenance, base_name
 from tui_tuner.events import RunState
 from tui_tuner.plan import RunPlan
 from tui_tuner.recipe import recipe_to_toml
+from tui_tuner.redaction import redacted
 
 
 def model_card(plan: RunPlan, state: RunState, provenance: Provenance) -> str:
@@ -31,7 +32,7 @@ def model_card(plan: RunPlan, state: RunState, provenance: Provenance) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items()))
     is_full = adapter.method == "full"
     library, tag, what = ("transformers", "full", "Fine-tuned") if is_full else ("peft", "lora", "Adapter for")
-    return f"""---
+    card = f"""---
 base_model: {base_name(plan)}
 library_name: {library}
 tags:
@@ -52,6 +53,7 @@ Made with {versions}. `manifest.json` lists every trained tensor and the sha256 
 {recipe_to_toml(plan.recipe).strip()}
 ```
 """
+    return redacted(card)
 
 
 def _method(plan: RunPlan) -> str:

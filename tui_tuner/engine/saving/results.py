@@ -9,7 +9,7 @@ from tui_tuner.engine.saving.adapter_files import Provenance, save_adapter, save
 from tui_tuner.engine.saving.files import complete_folder
 from tui_tuner.engine.saving.model_card import model_card
 from tui_tuner.engine.saving.model_files import save_model
-from tui_tuner.events import RunState
+from tui_tuner.events import EvalFinished, RunState
 from tui_tuner.plan import RunPlan
 
 
@@ -29,14 +29,14 @@ class ResultWriter:
         folder = self.run_folder / name
         with complete_folder(folder) as building:
             (building / "README.md").write_text(model_card(self.plan, state, self.provenance), encoding="utf-8")
-            self.write_weights(building)
+            self.write_weights(building, state.evals[-1] if state.evals else None)
         return folder
 
-    def write_weights(self, folder: Path) -> None:
+    def write_weights(self, folder: Path, measured: EvalFinished | None = None) -> None:
         """Fill a folder with the weights as they are, tokenizer, template, and the ledger of what was trained."""
         if self.plan.adapter.method == "lora":
             save_adapter(folder, self.trained, self.plan)
         else:
             save_model(folder, self.model)
         save_text_side(folder, self.provenance)
-        save_manifest(folder, self.trained, self.plan, self.provenance)
+        save_manifest(folder, self.trained, self.plan, self.provenance, measured)

@@ -116,9 +116,7 @@ class Joined:
     """Of the norm on attention's output, where the family has one."""
 
 
-def join_attention(
-    x: Tensor, attended: Tensor, layer: Layer, space: Workspace, output: Tensor | None = None
-) -> Joined:
+def join_attention(x: Tensor, attended: Tensor, layer: Layer, space: Workspace, output: Tensor | None = None) -> Joined:
     """Output projection, addition to the residual, and the norm before the MLP.
 
     output: what the projection gave, where it is known already.
@@ -141,9 +139,7 @@ def join_attention(
     return Joined(summed.summed, normed, summed.rstd, branch)
 
 
-def project_gate_up(
-    normed: Extended, layer: Layer, weight: LoraWeight, space: Workspace, *, fresh: bool
-) -> Extended:
+def project_gate_up(normed: Extended, layer: Layer, weight: LoraWeight, space: Workspace, *, fresh: bool) -> Extended:
     gate_up = new_or_shared(space, "gate_up", len(normed.wide), layer.gate_up, fresh=fresh)
     lora_linear.forward(normed, weight, gate_up.wide)
     return gate_up
@@ -153,7 +149,8 @@ def _join_mlp(middle: Tensor, gate_up: Tensor, layer: Layer, space: Workspace) -
     """The rest of the MLP added to the residual, in a new tensor."""
     shape = layer.shape
     product = input_buffer(space, "product", len(middle), layer.down)
-    gated_product.forward(*gate_up.split(shape.intermediate, dim=1), shape.activation, product.wide)
+    gate, up = gate_up.split(shape.intermediate, dim=1)
+    gated_product.forward(gate, up, shape.activation, product.wide)
     weight = layer.down.weight(space)
     if layer.output_norm is None and shape.residual_multiplier == 1.0:
         return lora_linear.forward(product, weight, middle.clone(), add=True), None
@@ -161,7 +158,9 @@ def _join_mlp(middle: Tensor, gate_up: Tensor, layer: Layer, space: Workspace) -
         output = lora_linear.forward(product, weight, space.matrix("output", *middle.shape))
         return torch.add(middle, output, alpha=shape.residual_multiplier), None
     output = lora_linear.forward(product, weight, torch.empty_like(middle))
-    branch = rms_norm.forward(output, layer.output_norm.weight, shape.norm, output=space.matrix("branch", *middle.shape))
+    branch = rms_norm.forward(
+        output, layer.output_norm.weight, shape.norm, output=space.matrix("branch", *middle.shape)
+    )
     return torch.add(middle, branch.output, alpha=shape.residual_multiplier), branch
 
 

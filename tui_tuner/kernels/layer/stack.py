@@ -35,36 +35,46 @@ def decode(x: Tensor, stack: Stack, batch: Batch) -> Tensor:
     return output
 
 
+def run_forward(x: Tensor, stack: Stack, batch: Batch) -> tuple[Tensor, list[Saved]]:
+    """Outside autograd: the output, and what `run_backward` needs."""
+    kept = []
+    for index, (layer, policy) in enumerate(zip(stack.layers, stack.policies, strict=True)):
+        x, saved = forward(x, layer, batch, stack.space, policy)
+        if policy.on_host:
+            _send(saved, index, stack.host)
+        kept.append(saved)
+    return x, kept
+
+
+def run_backward(grad: Tensor, kept: list[Saved], stack: Stack, batch: Batch, *, wants_x: bool) -> Tensor | None:
+    """The gradient of the input [T, hidden], where it is wanted. Empties `kept`, layer by layer."""
+    space, (tokens, hidden) = stack.space, grad.shape
+    top = space.extended("grad", tokens, hidden, stack.layers[-1].down.layout.padded_rank)
+    top.wide.copy_(grad)
+    for index in reversed(range(len(stack.layers))):
+        saved = kept.pop()
+        _prefetch(stack, index - 1)
+        if stack.policies[index].on_host:
+            _receive(saved, index, stack.host)
+        ranks = stack.layers[index - 1].down.layout.padded_rank if index > 0 else 0
+        below = space.extended("grad", tokens, hidden, ranks) if index > 0 or wants_x else None
+        backward(top, stack.layers[index], batch, space, saved, below)
+        top = below if below is not None else top
+    return top.wide.clone() if wants_x else None
+
+
 class _Decode(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, anchor: Tensor, stack: Stack, batch: Batch) -> Tensor:  # noqa: ARG004
         # Not by save_for_backward: each layer's tensors are let go of as soon as it is done.
-        ctx.saved, ctx.stack, ctx.batch = [], stack, batch
-        for index, (layer, policy) in enumerate(zip(stack.layers, stack.policies, strict=True)):
-            x, saved = forward(x, layer, batch, stack.space, policy)
-            if policy.on_host:
-                _send(saved, index, stack.host)
-            ctx.saved.append(saved)
-        return x
+        output, ctx.kept = run_forward(x, stack, batch)
+        ctx.stack, ctx.batch = stack, batch
+        return output
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        stack: Stack = ctx.stack
-        space, grad = stack.space, grad_outputs[0]
-        wants_x = ctx.needs_input_grad[0]
-        tokens, hidden = grad.shape
-        top = space.extended("grad", tokens, hidden, stack.layers[-1].down.layout.padded_rank)
-        top.wide.copy_(grad)
-        for index in reversed(range(len(stack.layers))):
-            saved: Saved = ctx.saved.pop()
-            _prefetch(stack, index - 1)
-            if stack.policies[index].on_host:
-                _receive(saved, index, stack.host)
-            ranks = stack.layers[index - 1].down.layout.padded_rank if index > 0 else 0
-            below = space.extended("grad", tokens, hidden, ranks) if index > 0 or wants_x else None
-            backward(top, stack.layers[index], ctx.batch, space, saved, below)
-            top = below if below is not None else top
-        return top.wide.clone() if wants_x else None, None, None, None
+        grad = run_backward(grad_outputs[0], ctx.kept, ctx.stack, ctx.batch, wants_x=ctx.needs_input_grad[0])
+        return grad, None, None, None
 
 
 def _send(saved: Saved, index: int, host: HostMemory) -> None:

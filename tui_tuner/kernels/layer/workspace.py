@@ -16,6 +16,8 @@ class Workspace:
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device
+        self.moves = 0
+        """How often an address changed: what a CUDA graph recorded before is no longer true then."""
         self._buffers: dict[str, Tensor] = {}
 
     def matrix(self, purpose: str, rows: int, columns: int) -> Tensor:
@@ -23,7 +25,7 @@ class Workspace:
         size = prod((rows, columns))
         buffer = self._buffers.get(purpose)
         if buffer is None or buffer.numel() < size:
-            self._buffers.pop(purpose, None)
+            self.moves += self._buffers.pop(purpose, None) is not None
             # A buffer made while evaluating could not be written to in training.
             with torch.inference_mode(False):
                 buffer = torch.empty(size, dtype=self.dtype, device=self.device)
@@ -45,4 +47,5 @@ class Workspace:
 
     def release(self) -> None:
         """Give everything back, as before a long generation; the next call makes it anew."""
+        self.moves += 1
         self._buffers.clear()

@@ -16,7 +16,9 @@ from tui_tuner.planning.json_files import read_json_object
 MANIFEST_FILE = "manifest.json"
 TEMPLATE_FILE = "chat_template.jinja"
 TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 TRAINER_STATE_FILE = "trainer_state.json"
+MAX_TEMPLATE_BYTES = 4_000_000
 MAKE_A_COPY = "Take the folder from where it was made, or remove manifest.json to go on with it as it is."
 
 
@@ -105,6 +107,23 @@ def logged_loss(folder: Path, origin: Origin | None) -> LoggedLoss | None:
             except ValidationError:
                 return None
     return None
+
+
+def chat_template(folder: Path | None) -> str | None:
+    """The chat template of a model's or an adapter's folder; None where it has none of its own.
+
+    Raises:
+        ModelError: tokenizer_config.json cannot be read.
+    """
+    if folder is None:
+        return None
+    path = folder / TEMPLATE_FILE
+    if path.is_file() and path.stat().st_size <= MAX_TEMPLATE_BYTES:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    if not (folder / TOKENIZER_CONFIG_FILE).is_file():
+        return None
+    template = read_json_object(folder / TOKENIZER_CONFIG_FILE, TOKENIZER_CONFIG_FILE).get("chat_template")
+    return template if isinstance(template, str) else None
 
 
 def largest_added_token(folder: Path) -> int | None:

@@ -1,11 +1,17 @@
-"""The recipe that is really carried out where training goes on from an adapter: what it leaves open comes from there."""
+"""The recipe of a run that goes on from an adapter: what it leaves open comes from there."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui_tuner.errors import AdapterError, ModelError
 from tui_tuner.plan import Decision
-from tui_tuner.planning.inheriting.origin import TEMPLATE_FILE, Origin, read_origin
+from tui_tuner.planning.inheriting.origin import (
+    TEMPLATE_FILE,
+    TOKENIZER_CONFIG_FILE,
+    Origin,
+    chat_template,
+    read_origin,
+)
 from tui_tuner.recipe import Recipe
 
 INHERITED = "as in the run that made the adapter"
@@ -38,8 +44,11 @@ class Inheritance:
         return (*self.decisions, change)
 
 
-def inherit(recipe: Recipe) -> Inheritance:
+def inherit(recipe: Recipe, model_folder: Path | None) -> Inheritance:
     """Fill in learning rates and chat template; what the recipe sets itself stays, and is said to be a change.
+
+    Args:
+        model_folder: of the base model, whose own template needs no filling in.
 
     Raises:
         AdapterError: the folder's manifest is damaged, or the config is not the one that was saved.
@@ -51,7 +60,7 @@ def inherit(recipe: Recipe) -> Inheritance:
         origin = read_origin(folder)
     except ModelError as error:
         raise AdapterError(error.message, error.hint) from error
-    inherited = _with_template(Inheritance(recipe, origin=origin), folder)
+    inherited = _with_template(Inheritance(recipe, origin=origin), folder, model_folder)
     return _with_rates(inherited, origin) if origin is not None else inherited
 
 
@@ -60,13 +69,13 @@ def is_inherited(decision: Decision) -> bool:
     return decision.reason.startswith((INHERITED, CHANGED))
 
 
-def _with_template(inherited: Inheritance, folder: Path) -> Inheritance:
-    """The template that lies beside the adapter. Trainers of all kinds save it there."""
+def _with_template(inherited: Inheritance, folder: Path, model_folder: Path | None) -> Inheritance:
+    """The template that lies beside the adapter, if it is another than the model's; all trainers save it."""
     recipe, path = inherited.recipe, (folder / TEMPLATE_FILE).absolute()
-    if not path.is_file() or recipe.data.chat_template == str(path):
+    if recipe.data.chat_template == str(path) or chat_template(folder) in (None, chat_template(model_folder)):
         return inherited
-    if recipe.data.chat_template != "auto":
-        reason = f"{CHANGED} {path}"
+    if recipe.data.chat_template != "auto" or not path.is_file():
+        reason = f"{CHANGED} {path if path.is_file() else folder / TOKENIZER_CONFIG_FILE}"
         decision = Decision(field="data.chat_template", value=recipe.data.chat_template, reason=reason)
         return replace(inherited, decisions=(*inherited.decisions, decision))
     data = recipe.data.model_copy(update={"chat_template": str(path)})

@@ -92,12 +92,15 @@ class Conversation:
         if before is None:
             return self
         if isinstance(event, AnswerGrew):
-            now = replace(
-                before, text=before.text + event.text, num_tokens=event.num_tokens, seconds=event.seconds
-            )
+            now = replace(before, text=before.text + event.text, num_tokens=event.num_tokens, seconds=event.seconds)
         else:
-            counts = {"num_tokens": event.num_tokens, "seconds": event.seconds} if event.num_tokens else {}
-            now = replace(before, stop=event.reason, problem=event.problem, **counts)
+            now = replace(
+                before,
+                stop=event.reason,
+                problem=event.problem,
+                num_tokens=event.num_tokens or before.num_tokens,
+                seconds=event.seconds or before.seconds,
+            )
         return self._with_last(**{event.side: now})
 
     def broken_off(self) -> "Conversation":

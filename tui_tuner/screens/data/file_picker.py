@@ -40,12 +40,12 @@ class FilePicker(Dialog[str | None]):
         "`name/name` may be a data set on the Hugging Face hub. Enter opens a folder or takes a file."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take", priority=True, id="picker.take"),
-        Binding("up", "move(-1)", "Up", show=False, priority=True, id="picker.up"),
-        Binding("down", "move(1)", "Down", show=False, priority=True, id="picker.down"),
-        Binding("pageup", "move(-10)", "Up", show=False, priority=True, id="picker.page-up"),
-        Binding("pagedown", "move(10)", "Down", show=False, priority=True, id="picker.page-down"),
-        Binding("ctrl+u", "parent", "Folder above", id="picker.parent"),
+        Binding("enter", "take", "take", priority=True, id="picker.take"),
+        Binding("up", "move(-1)", "up", show=False, priority=True, id="picker.up"),
+        Binding("down", "move(1)", "down", show=False, priority=True, id="picker.down"),
+        Binding("pageup", "move(-10)", "up", show=False, priority=True, id="picker.page-up"),
+        Binding("pagedown", "move(10)", "down", show=False, priority=True, id="picker.page-down"),
+        Binding("ctrl+u", "parent", "folder above", priority=True, id="picker.parent"),
     ]
     DEFAULT_CSS = f"""
     FilePicker .picker-folder {{ height: 1; color: $muted; background: $surface; text-wrap: nowrap; }}
@@ -71,7 +71,8 @@ class FilePicker(Dialog[str | None]):
 
     def compose_content(self) -> Iterator[Widget]:
         yield Static(classes="picker-folder")
-        yield Input(placeholder="type a name, a path or a hub id", compact=True, classes="prompt-input")
+        hub = " or a hub id" if self._suffixes == DATA_SUFFIXES else ""
+        yield Input(placeholder=f"type a name, a path{hub}", compact=True, classes="prompt-input")
         yield LineList(self._draw, name="picker", classes="-picker")
         yield Static(classes="prompt-problem")
 

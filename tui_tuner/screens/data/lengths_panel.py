@@ -25,10 +25,10 @@ class LengthsPanel(Widget):
 
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "set", "Set max length", id="lengths.set"),
-        Binding("left,h", "nudge(-1)", "Shorter", show=False, id="lengths.shorter"),
-        Binding("right,l", "nudge(1)", "Longer", show=False, id="lengths.longer"),
-        Binding("escape", "reset", "Put back", show=False, id="lengths.reset"),
+        Binding("enter", "set", "set max length", id="lengths.set"),
+        Binding("left,h", "nudge(-1)", "shorter", show=False, id="lengths.shorter"),
+        Binding("right,l", "nudge(1)", "longer", show=False, id="lengths.longer"),
+        Binding("escape", "reset", "put back", show=False, id="lengths.reset"),
     ]
     labels: reactive[Labels | None] = reactive(None)
     cutoff: reactive[int | None] = reactive(None)

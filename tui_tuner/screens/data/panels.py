@@ -34,7 +34,7 @@ class RowsPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(classes="rows-header")
-        yield LineList(self._draw, name="rows", classes="-picker")
+        yield LineList(self._draw, name="rows", classes="-picker", opens="read")
 
     @property
     def listed(self) -> LineList:
@@ -126,7 +126,7 @@ class ChecksPanel(Vertical):
         self._filter = ""
 
     def compose(self) -> ComposeResult:
-        yield LineList(self._draw, name="checks", classes="-picker")
+        yield LineList(self._draw, name="checks", classes="-picker", opens="list rows")
         yield Static(classes="quiet")
         yield Static(classes="checks-help")
 

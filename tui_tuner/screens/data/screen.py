@@ -39,20 +39,20 @@ class DataScreen(Station):
     CSS_PATH = "data.tcss"
     AUTO_FOCUS = "#rows"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "sources", "Data", id="data.open"),
-        Binding("w", "next_problem", "Next problem", id="data.next"),
-        Binding("c", "checks", "Checks", id="data.checks"),
-        Binding("f", "fix", "Fix…", id="data.fix"),
-        Binding("m", "mode", "Masks/text/ids", id="data.mode"),
-        Binding("minus", "nudge(-1)", "Shorter max length", show=False, id="nudge.less"),
-        Binding("plus,equals_sign", "nudge(1)", "Max length", key_display="- +", id="nudge.more"),
-        Binding("t", "template", "Template", id="data.template"),
-        Binding("e", "held_out", "Held-out", id="data.held-out"),
-        Binding("slash", "filter", "Find", id="filter"),
-        Binding("y", "copy", "Copy", show=False, id="copy"),
-        Binding("r", "again", "Look again", id="again"),
-        Binding("x", "stop", "Stop", id="stop"),
-        Binding("escape", "back", "Back", show=False, id="back"),
+        Binding("o", "sources", "data", id="data.open"),
+        Binding("w", "next_problem", "next problem", id="data.next"),
+        Binding("c", "checks", "checks", id="data.checks"),
+        Binding("f", "fix", "fix…", id="data.fix"),
+        Binding("m", "mode", "masks/text/ids", id="data.mode"),
+        Binding("minus", "nudge(-1)", "shorter max length", show=False, id="nudge.less"),
+        Binding("plus,equals_sign", "nudge(1)", "max length", key_display="- +", id="nudge.more"),
+        Binding("t", "template", "template", id="data.template"),
+        Binding("e", "held_out", "held-out", id="data.held-out"),
+        Binding("slash", "filter", "find", id="filter"),
+        Binding("y", "copy", "copy", show=False, id="copy"),
+        Binding("r", "again", "look again", id="again"),
+        Binding("x", "stop", "stop", id="stop"),
+        Binding("escape", "back", "back", show=False, id="back"),
     ]
 
     def __init__(self) -> None:

@@ -18,8 +18,8 @@ class Choose(Dialog[str]):
     """A question with two or three answers; the first is the safe one, and what Escape gives."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h,shift+tab", "app.focus_previous", "Other answer", show=False, id="dialog.previous"),
-        Binding("right,l,tab", "app.focus_next", "Other answer", id="dialog.next"),
+        Binding("left,h,shift+tab", "app.focus_previous", "other answer", show=False, id="dialog.previous"),
+        Binding("right,l,tab", "app.focus_next", "other answer", id="dialog.next"),
     ]
 
     def __init__(self, title: str, text: str, answers: tuple[str, ...]) -> None:
@@ -45,9 +45,9 @@ class Confirm(Dialog[bool]):
     """Yes or no: `y`, `n`, or the buttons."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", id="dialog.yes"),
-        Binding("n", "answer(False)", "No", id="dialog.no"),
-        Binding("left,right,h,l,tab,shift+tab", "app.focus_next", "Other answer", show=False, id="dialog.other"),
+        Binding("y", "answer(True)", "yes", id="dialog.yes"),
+        Binding("n", "answer(False)", "no", id="dialog.no"),
+        Binding("left,right,h,l,tab,shift+tab", "app.focus_next", "other answer", show=False, id="dialog.other"),
     ]
 
     def __init__(self, title: str, text: str, yes: str = "Yes", no: str = "No") -> None:

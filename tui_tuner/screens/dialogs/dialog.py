@@ -21,7 +21,7 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
 
     # In full: Textual looks beside the file of the class that is opened.
     CSS_PATH = str(Path(__file__).with_name("dialogs.tcss"))
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back", id="dialog.leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back", id="dialog.leave")]
 
     def __init__(self, title: str, leave: Answer | None = None, classes: str = "") -> None:
         super().__init__(classes=classes)

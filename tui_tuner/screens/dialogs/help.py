@@ -10,7 +10,8 @@ from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from tui_tuner.screens.dialogs.dialog import Dialog
-from tui_tuner.screens.key_names import key_name
+from tui_tuner.screens.glyphs import is_plain
+from tui_tuner.screens.key_names import key_name, label_of
 
 
 class HelpDialog(Dialog[None]):
@@ -49,13 +50,15 @@ def key_lines(screen: Screen[object]) -> Content:
     for active in screen.active_bindings.values():
         group = everywhere if active.node is screen.app else own
         group.setdefault(active.binding.action, active)
-    lines = [("Keys here", "bold"), *_lines(own), ("", ""), ("Keys everywhere", "bold"), *_lines(everywhere)]
+    here = _lines(own, is_ascii=is_plain(screen.app))
+    there = _lines(everywhere, is_ascii=is_plain(screen.app))
+    lines = [("Keys here", "bold"), *here, ("", ""), ("Keys everywhere", "bold"), *there]
     return Content("\n").join(Content.styled(text, style) if style else Content(text) for text, style in lines)
 
 
-def _lines(bindings: dict[str, ActiveBinding]) -> Iterator[tuple[str, str]]:
+def _lines(bindings: dict[str, ActiveBinding], *, is_ascii: bool) -> Iterator[tuple[str, str]]:
     for active in bindings.values():
-        text = active.binding.description or active.tooltip
+        text = label_of(active)
         if text:
             note = "" if active.enabled else "  (not now)"
-            yield f"  {active.binding.key_display or key_name(active.binding.key):<12} {text}{note}", ""
+            yield f"  {active.binding.key_display or key_name(active.binding.key, is_plain=is_ascii):<12} {text}{note}", ""

@@ -20,8 +20,8 @@ class ProblemDialog(Dialog[None]):
     """`detail` is text that helps to find the cause: the last lines of a log, a traceback."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "leave", "Close", id="problem.close"),
-        Binding("y", "copy", "Copy", id="copy"),
+        Binding("enter", "leave", "close", id="problem.close"),
+        Binding("y", "copy", "copy", id="copy"),
     ]
 
     def __init__(self, title: str, what: str, to_do: str = "", detail: str = "") -> None:

@@ -17,7 +17,7 @@ from tui_tuner.screens.shown import shown_line
 class TextPrompt(Dialog[str | None]):
     """`problem_of` says what is wrong with a text, or nothing; it stays until the text is right."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Take it", id="prompt.take")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "take it", id="prompt.take")]
 
     def __init__(
         self, title: str, value: str = "", hint: str = "", problem_of: Callable[[str], str] | None = None

@@ -139,9 +139,7 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
 
     def _line(self, index: int, width: int) -> Text:
         is_first = index == 0 or self._checks[index - 1].group != self._checks[index].group
-        return check_line(
-            self._checks[index], width, self.glyphs, self._current_inks(), is_first_of_group=is_first
-        )
+        return check_line(self._checks[index], width, self.glyphs, self._current_inks(), is_first_of_group=is_first)
 
     def _current_inks(self) -> Inks:
         return self._inks or inks_of(self.app.theme_variables)

@@ -26,6 +26,11 @@ class Choices:
         return replace(self, base=MERGE_BASES[(MERGE_BASES.index(self.base) + 1) % len(MERGE_BASES)])
 
     @property
+    def num_folders(self) -> int:
+        """With several, each kind gets a folder of its own inside `out`."""
+        return len(self.kinds - {ExportKind.HUB})
+
+    @property
     def obstacle(self) -> str:
         """Why nothing can be exported yet; empty where something can."""
         if self.result is None:
@@ -36,13 +41,19 @@ class Choices:
             return "The hub needs a repository, owner/name (h)."
         return ""
 
+    def agrees_with(self, request: ExportRequest) -> bool:
+        """Whether a request was for the same source in the same form; which kinds it was for does not matter."""
+        source = str(self.result.path) if self.result is not None else ""
+        asked = (request.source, request.quantization, request.base, request.out)
+        return asked == (source, self.quantization, self.base, self.out)
+
     def request(self, runs_folder: Path, kinds: frozenset[ExportKind], *, replaces: bool) -> ExportRequest:
         """The request for some of the kinds."""
         assert self.result is not None
         return ExportRequest(
             source=str(self.result.path),
             kinds=tuple(kind for kind in ExportKind if kind in kinds),
-            out=self.out if self.out is None or len(self.kinds) == len(kinds) else f"{self.out}",
+            out=self.out,
             quantization=self.quantization,
             base=self.base,
             repository=self.repository if ExportKind.HUB in kinds else None,

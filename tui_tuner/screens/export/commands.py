@@ -1,4 +1,4 @@
-"""Commands that use what was exported, with the real names in them: to load it, serve it, and fetch it from elsewhere."""
+"""Commands that use what was exported, with the real names in them: to load it, to serve it, to fetch it."""
 
 import shlex
 from collections.abc import Mapping

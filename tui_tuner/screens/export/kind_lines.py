@@ -10,16 +10,14 @@ from tui_tuner.safe_text import one_line, visible
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.widgets.bars import bar
-from tui_tuner.units import duration, file_size
+from tui_tuner.units import counted, duration, file_size
 
 TITLE_WIDTH = 14
 SIZE_WIDTH = 9
 MOST_FILES = 12
 
 
-def kind_line(
-    form: ExportForm, state: ExportState, width: int, glyphs: Glyphs, inks: Inks, *, is_chosen: bool
-) -> Text:
+def kind_line(form: ExportForm, state: ExportState, width: int, glyphs: Glyphs, inks: Inks, *, is_chosen: bool) -> Text:
     """Whether it is chosen, its name, who uses it, its size, and how it stands."""
     line = Text(no_wrap=True)
     line.append(f"{glyphs.marked if is_chosen else glyphs.unmarked} ", style=inks.you if is_chosen else inks.muted)
@@ -58,27 +56,40 @@ def _parts(
     form: ExportForm, state: ExportState, commands: Sequence[ServeCommand], width: int, glyphs: Glyphs, inks: Inks
 ) -> Iterator[Text]:
     if state.failed is not None:
-        yield Text.assemble((f"{glyphs.failed} {visible(state.failed.message)}", inks.error + BOLD))
+        yield Text(f"{glyphs.failed} {visible(state.failed.message)}", style=inks.error + BOLD)
         yield Text.assemble((f"{glyphs.arrow} ", inks.you), visible(state.failed.hint)) if state.failed.hint else Text()
     elif state.finished is not None:
-        size = file_size(sum(one.num_bytes for one in state.finished.files))
-        yield Text.assemble(
-            (f"{glyphs.done} ", inks.success),
-            (f"{size} in {len(state.finished.files)} files, {duration(state.finished.seconds)}", inks.plain),
-            ("\n" + visible(state.finished.folder), inks.muted),
-        )
+        yield written_text(state, glyphs, inks)
     elif state.progress is not None:
         yield progress_text(state.progress, width, glyphs, inks)
     else:
         yield Text(form.what, style=inks.plain)
     for warning in state.warnings:
-        yield Text(f"{glyphs.attention} {visible(warning.message)} {visible(warning.hint)}".rstrip(), style=inks.warning)
+        yield Text(
+            f"{glyphs.attention} {visible(warning.message)} {visible(warning.hint)}".rstrip(), style=inks.warning
+        )
+    if commands:
+        yield command_text(commands, width, inks)
     if state.proof is not None:
         yield proof_text(state.proof, glyphs, inks)
-    if commands:
-        yield command_text(commands, inks)
     if state.planned is not None and state.finished is None:
         yield plan_text(state.planned, inks)
+
+
+def written_text(state: ExportState, glyphs: Glyphs, inks: Inks) -> Text:
+    """Size, time, place, and the proof in a line."""
+    assert state.finished is not None
+    size = file_size(sum(one.num_bytes for one in state.finished.files))
+    text = Text.assemble(
+        (f"{glyphs.done} ", inks.success),
+        (f"{size} in {counted(len(state.finished.files), 'file')}, {duration(state.finished.seconds)}", inks.plain),
+    )
+    if state.proof is not None:
+        sign, ink = (glyphs.done, inks.success) if state.proof.passed else (glyphs.failed, inks.error)
+        text.append(f"\n{sign} ", style=ink)
+        text.append(visible(state.proof.message), style=inks.plain)
+    text.append("\n" + visible(state.finished.folder), style=inks.muted)
+    return text
 
 
 def progress_text(progress: ExportProgress, width: int, glyphs: Glyphs, inks: Inks) -> Text:
@@ -94,9 +105,7 @@ def progress_text(progress: ExportProgress, width: int, glyphs: Glyphs, inks: In
 
 def proof_text(proof: ExportProof, glyphs: Glyphs, inks: Inks) -> Text:
     """Each claim with what was found."""
-    ink = inks.success if proof.passed else inks.error
-    sign = glyphs.done if proof.passed else glyphs.failed
-    text = Text.assemble(("proof  ", inks.muted), (f"{sign} {visible(proof.message)}", ink))
+    text = Text("proof", style=inks.muted)
     for check in proof.checks:
         sign, ink = (glyphs.done, inks.success) if check.passed else (glyphs.failed, inks.error)
         text.append(f"\n{sign} ", style=ink)
@@ -108,11 +117,12 @@ def proof_text(proof: ExportProof, glyphs: Glyphs, inks: Inks) -> Text:
     return text
 
 
-def command_text(commands: Sequence[ServeCommand], inks: Inks) -> Text:
-    text = Text("use it    y copies", style=inks.muted)
+def command_text(commands: Sequence[ServeCommand], width: int, inks: Inks) -> Text:
+    """A line each; `y` copies them whole."""
+    text = Text("use it · y copies", style=inks.muted)
     for one in commands:
         text.append(f"\n{one.program:<13}", style=inks.you)
-        text.append(visible(one.command).replace("\n", "\n" + " " * 13), style=inks.plain)
+        text.append(one_line(one.command, max(10, width - 14)), style=inks.plain)
     return text
 
 

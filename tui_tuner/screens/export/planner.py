@@ -57,7 +57,7 @@ class ExportPlanner:
             self._asked = {kind: self._key(kind) for kind in kinds}
             # Whether something is replaced is asked when it is written; the plan is the same.
             request = self._choices.request(self._runs_folder, frozenset(kinds), replaces=True)
-            if self._choices.out is not None and len(self._choices.kinds) > 1:
+            if self._choices.out is not None and self._choices.num_folders > 1 and len(kinds) == 1:
                 request = request.model_copy(update={"out": str(Path(self._choices.out) / kinds[0])})
             self._job = ExportJob.start(request, self._folder, is_dry_run=True)
         return is_new
@@ -72,22 +72,23 @@ class ExportPlanner:
 
     def _settle(self) -> None:
         """A job that ended without a word about a kind leaves a word."""
-        for kind, key in self._asked.items():
-            state = self._known.get(key, ExportState())
-            if state.planned is None and state.failed is None:
+        states = {kind: self._known.get(key, ExportState()) for kind, key in self._asked.items()}
+        if any(state.failed is not None for state in states.values()):
+            return  # the kinds after the one that failed were not looked at: they are asked for again
+        for kind, state in states.items():
+            if state.planned is None:
                 failed = ExportFailed(export=kind, error="", message="It could not be planned.", hint="")
-                self._known[key] = replace(state, failed=failed)
+                self._known[self._asked[kind]] = replace(state, failed=failed)
 
     def _unknown(self) -> list[ExportKind]:
-        """The first kind that is chosen and not known: one kind's failure must not hide another's plan."""
+        """The kinds that are chosen, can be planned, and were not."""
         if self._choices.result is None:
             return []
         unknown = [kind for kind in ExportKind if kind in self._choices.kinds and self._key(kind) not in self._known]
-        ready = [kind for kind in unknown if kind != ExportKind.HUB or self._choices.repository]
-        return ready[:1]
+        return [kind for kind in unknown if kind != ExportKind.HUB or self._choices.repository]
 
     def _key(self, kind: ExportKind) -> Key:
         chosen = self._choices
         source = str(chosen.result.path) if chosen.result else ""
-        out = f"{chosen.out} {len(chosen.kinds) > 1}" if chosen.out else None
+        out = f"{chosen.out} {chosen.num_folders > 1}" if chosen.out else None
         return source, kind, chosen.quantization, chosen.base, out, chosen.repository

@@ -49,7 +49,7 @@ class ModelScreen(Station):
         Binding("c", "continue_from", "continue adapter", id="model.continue"),
         Binding("p", "find", "path or hub id", id="model.path"),
         Binding("r", "again", "look again", id="again"),
-        Binding("escape", "leave_find", "Back", show=False, id="back"),
+        Binding("escape", "leave_find", "back", show=False, id="back"),
     ]
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class ModelScreen(Station):
                 placeholder="find, or type a folder or a hub id", compact=True, classes="find", select_on_focus=False
             )
             yield Static(classes="model-header")
-            yield LineList(self._draw, name="models", classes="-picker")
+            yield LineList(self._draw, name="models", classes="-picker", opens="choose")
             yield Static(classes="said muted")
             yield MemoryPanel()
             yield Static(classes="short")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_tuner.errors import TunerError
+from tui_tuner.screens.data.file_picker import FilePicker
 from tui_tuner.screens.dialogs.confirm import Confirm
 from tui_tuner.screens.dialogs.text_prompt import TextPrompt
 from tui_tuner.screens.draft_file import load_draft, save_draft
@@ -31,15 +32,17 @@ async def save_recipe(tuner: "TunerApp") -> None:
     tuner.notify(f"saved as {path}", markup=False)
 
 
-async def open_recipe(tuner: "TunerApp") -> None:
-    """Ask which file, and take it as the draft; the draft before it can be had back with undo."""
-    typed = await tuner.push_screen_wait(TextPrompt("Open a recipe", "", "A .toml file.", _wrong_source))
-    if not typed:
-        return
+async def open_recipe(tuner: "TunerApp") -> bool:
+    """Ask which file, and take it as the draft; the draft before it can be had back with undo. Says whether it was."""
+    picked = await tuner.push_screen_wait(FilePicker("Open a recipe", Path.cwd(), (".toml",)))
+    if not picked:
+        return False
     try:
-        tuner.change_draft(load_draft(Path(typed).expanduser()))
+        tuner.change_draft(load_draft(Path(picked)))
     except TunerError as error:
         tuner.tell(error)
+        return False
+    return True
 
 
 def _wrong_target(text: str) -> str:
@@ -47,7 +50,3 @@ def _wrong_target(text: str) -> str:
     if not text or path.is_dir():
         return "name a file"
     return "" if path.parent.is_dir() else f"there is no folder {path.parent}"
-
-
-def _wrong_source(text: str) -> str:
-    return "" if Path(text).expanduser().is_file() else "there is no such file"

@@ -37,7 +37,7 @@ class RecipeScreen(Station):
     AUTO_FOCUS = "#form"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("minus", "nudge(-1)", "nudge", key_display="- +", id="nudge.down"),
-        Binding("plus", "nudge(1)", "One step up", show=False, id="nudge.up"),
+        Binding("plus", "nudge(1)", "one step up", show=False, id="nudge.up"),
         Binding("equals_sign", "default", "default", id="recipe.default"),
         Binding("p", "presets", "presets", id="recipe.presets"),
         Binding("g", "start", "go", id="recipe.go", priority=True),
@@ -55,7 +55,7 @@ class RecipeScreen(Station):
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="panel form") as panel:
             panel.border_title = "Recipe"
-            yield LineList(self._draw, name="form", classes="-picker")
+            yield LineList(self._draw, name="form", classes="-picker", opens="edit")
             yield Static(classes="explain")
             yield AskLine()
         with Vertical(classes="side"):
@@ -88,7 +88,7 @@ class RecipeScreen(Station):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ACTIONS and self.query_one(AskLine).is_open:
-            return None
+            return False
         if action in ("nudge", "default") and (self.row is None or self.row.is_head):
             return None
         return super().check_action(action, parameters)

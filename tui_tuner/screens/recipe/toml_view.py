@@ -22,8 +22,8 @@ class TomlView(Dialog[None]):
         "The recipe as a file: `tuner train FILE` runs it. Only what differs from the defaults is in it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy", "Copy", id="copy"),
-        Binding("v", "leave", "Close", show=False, id="toml.close"),
+        Binding("y", "copy", "copy", id="copy"),
+        Binding("v", "leave", "close", show=False, id="toml.close"),
     ]
 
     def __init__(self, text: str) -> None:

@@ -37,7 +37,7 @@ class ComparisonDialog(Dialog[None]):
     """Curves above, differences below; `e` switches between training and held-out loss."""
 
     HELP = "The marked runs over each other. Only what their recipes say differently is listed."
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "switch", "Train / eval", id="compare.switch")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "switch", "train / eval", id="compare.switch")]
 
     def __init__(self, runs: Sequence[ComparedRun], differences: Sequence[Difference], glyphs: Glyphs) -> None:
         super().__init__(f"{len(runs)} runs compared", classes="-wide-dialog")

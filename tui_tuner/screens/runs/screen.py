@@ -71,16 +71,17 @@ Every run of the known runs folders: living ones first, then the newest.
 **best eval** is the lowest loss on held-out rows; lower is better, and runs on other data are not comparable.
 A run goes on without the app: open it from any login."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,a", "open", "Open", id="runs.open"),
-        Binding("n", "new", "New", id="runs.new"),
-        Binding("t", "demo", "Demo", id="runs.demo"),
-        Binding("r", "resume", "Resume", id="runs.resume"),
-        Binding("space", "mark", "Mark", id="runs.mark"),
-        Binding("d", "compare", "Compare", id="runs.compare"),
-        Binding("slash", "filter", "Filter", id="runs.filter"),
-        Binding("c", "copy_recipe", "Take recipe", id="runs.take"),
-        Binding("x", "delete", "Delete", id="runs.delete"),
-        Binding("escape", "clear", "Clear filter", show=False, id="runs.clear"),
+        Binding("enter,a", "open", "open", show=False, id="runs.open"),
+        Binding("n", "new", "new", id="runs.new"),
+        Binding("t", "demo", "demo", id="runs.demo"),
+        Binding("o", "open_recipe", "open recipe", id="runs.recipe"),
+        Binding("r", "resume", "resume", id="runs.resume"),
+        Binding("space", "mark", "mark", id="runs.mark"),
+        Binding("d", "compare", "compare", id="runs.compare"),
+        Binding("slash", "filter", "filter", id="runs.filter"),
+        Binding("c", "copy_recipe", "take recipe", id="runs.take"),
+        Binding("x", "delete", "delete", id="runs.delete"),
+        Binding("escape", "clear", "clear filter", show=False, id="runs.clear"),
     ]
 
     def __init__(self) -> None:
@@ -97,7 +98,7 @@ A run goes on without the app: open it from any login."""
         with Vertical(classes="panel runs-list") as panel:
             panel.border_title = Content("Runs")
             yield Static(classes="runs-header muted")
-            yield LineList(self._line, name="runs", classes="-picker")
+            yield LineList(self._line, name="runs", classes="-picker", opens="open")
             yield Static(Content("reading…"), classes="runs-empty muted")
             yield Static(classes="runs-problem")
             yield Input(placeholder="part of a name or model", classes="runs-filter", compact=True)
@@ -192,6 +193,7 @@ A run goes on without the app: open it from any login."""
         runs = self.query_one(LineList)
         runs.redraw(len(self._seen))
         runs.display = bool(self._seen)
+        self.set_class(self._is_listed and not self._entries, "-empty")
         empty = self.query_one(".runs-empty", Static)
         empty.display = not self._seen
         empty.update(Content("No run matches." if self._entries else EMPTY if self._is_listed else "reading…"))
@@ -240,6 +242,13 @@ A run goes on without the app: open it from any login."""
 
     def action_demo(self) -> None:
         self.tuner.start_demo()
+
+    @work(exclusive=True, group="recipe", exit_on_error=False)
+    async def action_open_recipe(self) -> None:
+        from tui_tuner.screens.recipe.files import open_recipe
+
+        if await open_recipe(self.tuner):
+            self.tuner.go_to("recipe")
 
     def action_resume(self) -> None:
         entry = self.current

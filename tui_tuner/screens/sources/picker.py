@@ -30,8 +30,8 @@ Adapters that runs of yours left, and their checkpoints. **best eval** is the lo
 
 The line below takes the path of any adapter in PEFT's layout, of a model, or a model's name on the hub."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Choose", id="picker.take"),
-        Binding("tab,shift+tab", "app.focus_next", "Path", id="picker.path"),
+        Binding("enter", "take", "choose", id="picker.take"),
+        Binding("tab,shift+tab", "app.focus_next", "path", id="picker.path"),
     ]
     DEFAULT_CSS = """
     ResultPicker {

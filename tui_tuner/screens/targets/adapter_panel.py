@@ -55,8 +55,7 @@ def said(outlook: Outlook, is_narrow: bool, glyphs: Glyphs, inks: Inks) -> Text:
     if problem is not None:
         return text.append(f"{glyphs.failed} {problem.path} {problem.message}", style=inks.error)
     if outlook.base is None:
-        words = "reading the model…" if outlook.is_reading_model else "Choose a model first: 2 goes there."
-        return text.append(words, style=inks.muted)
+        return text  # the tree says what is missing
     if outlook.failure is not None and outlook.plan is None:
         return text.append(f"{glyphs.failed} {outlook.failure.message} {outlook.failure.hint}", style=inks.error)
     if outlook.adapter is not None and outlook.adapter.continues:

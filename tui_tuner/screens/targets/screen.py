@@ -44,12 +44,12 @@ class TargetsScreen(Station):
         Binding("a", "all_linear", "all linear", id="targets.all"),
         Binding("t", "attention", "attention", id="targets.attention"),
         Binding("left_square_bracket", "rank(-1)", "rank", key_display="[ ]", id="targets.rank-down"),
-        Binding("right_square_bracket", "rank(1)", "Larger rank", show=False, id="targets.rank-up"),
+        Binding("right_square_bracket", "rank(1)", "larger rank", show=False, id="targets.rank-up"),
         Binding("l", "layers", "layers", id="targets.layers"),
         Binding("slash", "pattern", "regex", id="filter"),
         Binding("v", "variant", "variant", id="targets.variant"),
         Binding("semicolon", "alpha(-1)", "alpha", key_display="; '", id="targets.alpha-down"),
-        Binding("apostrophe", "alpha(1)", "Larger alpha", show=False, id="targets.alpha-up"),
+        Binding("apostrophe", "alpha(1)", "larger alpha", show=False, id="targets.alpha-up"),
         Binding("d", "dropout", "dropout", id="targets.dropout"),
         Binding("o", "lora_plus", "LoRA+", id="targets.lora-plus"),
         Binding("m", "method", "method", id="targets.method"),
@@ -68,7 +68,7 @@ class TargetsScreen(Station):
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="panel modules") as panel:
             panel.border_title = "Target modules"
-            yield LineList(self._draw, name="tree", classes="-picker")
+            yield LineList(self._draw, name="tree", classes="-picker", opens="fold")
             yield Static(classes="said")
             yield Static(classes="short")
             yield Static(classes="row-words muted tall-only")
@@ -94,7 +94,7 @@ class TargetsScreen(Station):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in CHANGES and not self._can_change(action):
-            return None
+            return False if self.query_one(AskLine).is_open else None
         return super().check_action(action, parameters)
 
     def _can_change(self, action: str) -> bool:
@@ -226,6 +226,9 @@ class TargetsScreen(Station):
         self.query_one(".row-words", Static).update(shown_line(row_words(row), limit=400) if row else Content())
 
     def _draw(self, index: int, width: int) -> Text:
+        if not self._rows:
+            words = "reading the model…" if self.shown.is_reading_model else "Choose a model first: 2 goes there."
+            return Text(words, style=self.inks.muted)
         row = self._rows[index]
         total = sum(one.num_trained for one in self._rows if one.depth == 0 or one.group == NORMS)
         return row_line(row, total, row.group in self._folded, width, self.glyphs, self.inks)
@@ -234,7 +237,7 @@ class TargetsScreen(Station):
         outlook = self.shown
         base = outlook.base
         self._rows = tree_rows(base, self._chosen(outlook, base), self._folded) if base is not None else ()
-        self.query_one(LineList).redraw(len(self._rows))
+        self.query_one(LineList).redraw(max(1, len(self._rows)))
         self._show_row()
         self._mark_change(outlook)
         inks, glyphs = self.inks, self.glyphs

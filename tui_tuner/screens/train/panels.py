@@ -50,9 +50,9 @@ class LossChart(Drawn):
 Dim: each step. Bright: the same, smoothed. The other colour: held-out rows, which the model does not learn from; it is
 the one that counts. Signs on the axis: `s` saved, `<` learning rate changed, `p` paused, `r` resumed."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "log", "Log axis", show=False, id="train.log"),
-        Binding("left_square_bracket", "smooth(-1)", "Less smooth", show=False, id="train.rough"),
-        Binding("right_square_bracket", "smooth(1)", "Smoother", show=False, id="train.smooth"),
+        Binding("l", "log", "log axis", show=False, id="train.log"),
+        Binding("left_square_bracket", "smooth(-1)", "less smooth", show=False, id="train.rough"),
+        Binding("right_square_bracket", "smooth(1)", "smoother", show=False, id="train.smooth"),
     ]
 
     def __init__(self, glyphs: Callable[[], Glyphs]) -> None:
@@ -68,7 +68,7 @@ the one that counts. Signs on the axis: `s` saved, `<` learning rate changed, `p
         best = " best" if evals and state.best_eval is evals[-1] else ""
         self.border_title = Text(f"{head} · eval {loss(evals[-1].loss)}{best}" if evals else head)
         kind = "log" if self._is_log else "linear"
-        self.border_subtitle = Text(f"smooth {STRENGTHS[self._strength]:g} · {kind}")
+        self.border_subtitle = Text(f"[ ] smooth {STRENGTHS[self._strength]:g} · l {kind}")
         self.show(self._lines)
 
     def action_log(self) -> None:
@@ -116,7 +116,7 @@ class SamplePanel(Drawn):
     HELP = """\
 The same prompts, answered again at each look. The first line is the base model's answer; the sign tells whether the
 model ended its turn by itself. `n` shows the next prompt."""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "Next prompt", id="train.prompt")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "next prompt", id="train.prompt")]
 
     def __init__(self, glyphs: Callable[[], Glyphs]) -> None:
         super().__init__("Same prompt, as it learns", glyphs, "samples", has_focus=True)

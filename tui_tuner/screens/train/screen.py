@@ -55,17 +55,17 @@ class TrainScreen(Station):
 A run as it happens. It lives in a process of its own: closing this window, losing the connection or leaving the app
 does not end it; `tuner attach` shows it again, from any login."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "Pause", id="train.pause"),
-        Binding("s", "wish('save_now', 'saving after this step')", "Save now", id="train.save"),
-        Binding("e", "wish('evaluate_now', 'evaluating after this step')", "Evaluate", id="train.evaluate"),
-        Binding("a", "wish('sample_now', 'answering after this step')", "Answer", id="train.sample"),
-        Binding("x", "stop", "Stop", id="train.stop"),
-        Binding("plus,equals_sign", "rate(2.0)", "Rate x2", id="train.faster"),
-        Binding("minus", "rate(0.5)", "Rate ½", id="train.slower"),
-        Binding("d", "detach", "Detach", id="train.detach"),
-        Binding("r", "resume", "Resume", id="train.resume"),
-        Binding("z", "zoom", "Zoom", id="train.zoom"),
-        Binding("escape", "unzoom", "Whole screen", show=False, id="train.unzoom"),
+        Binding("p", "pause", "pause", id="train.pause"),
+        Binding("s", "wish('save_now', 'saving after this step')", "save now", id="train.save"),
+        Binding("e", "wish('evaluate_now', 'evaluating after this step')", "evaluate", id="train.evaluate"),
+        Binding("a", "wish('sample_now', 'answering after this step')", "answer", id="train.sample"),
+        Binding("x", "stop", "stop", id="train.stop"),
+        Binding("plus,equals_sign", "rate(2.0)", "rate x2", id="train.faster"),
+        Binding("minus", "rate(0.5)", "rate ½", id="train.slower"),
+        Binding("d", "detach", "detach", id="train.detach"),
+        Binding("r", "resume", "resume", id="train.resume"),
+        Binding("z", "zoom", "zoom", id="train.zoom"),
+        Binding("escape", "unzoom", "whole screen", show=False, id="train.unzoom"),
     ]
 
     def __init__(self) -> None:
@@ -132,8 +132,9 @@ does not end it; `tuner attach` shows it again, from any login."""
         self._show_gauges(view)
         reading = read_curves(state)
         text = f"{reading.text} {reading.action}".strip()
+        mark = {"good": self.glyphs.done, "bad": self.glyphs.failed, "look": self.glyphs.attention}.get(reading.mood, "")
         line = self.query_one(".train-reading", Static)
-        line.update(shown_line(text))
+        line.update(shown_line(f"{mark} {text}".strip(), limit=400))
         line.set_classes(f"train-reading -{reading.mood}")
         self._lines = journal_lines(state)
         self.query_one(LineList).redraw(len(self._lines))

@@ -21,7 +21,7 @@ PROBLEM = "!"
 class AskLine(Widget):
     """Hidden until `ask`; posts `Changed` while it is typed in, and once `Answered` or `Left`."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back", id="ask.leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back", id="ask.leave")]
     DEFAULT_CSS = """
     AskLine {
         height: 3; dock: bottom; display: none; layout: vertical; background: $surface;

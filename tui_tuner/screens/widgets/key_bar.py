@@ -4,11 +4,12 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.binding import Binding
+from textual.binding import ActiveBinding
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui_tuner.screens.key_names import key_name
+from tui_tuner.screens.glyphs import is_plain
+from tui_tuner.screens.key_names import is_shown, key_name, label_of
 
 HELP_KEYS = ("question_mark", "f1")
 MAX_LABEL = 24
@@ -22,7 +23,7 @@ class KeyBar(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._places: list[tuple[int, int, str]] = []
+        self._places: list[tuple[int, int, ActiveBinding | None]] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
@@ -35,37 +36,39 @@ class KeyBar(Widget):
         self._places = []
         entries = self._entries()
         width = self.size.width - 9
-        for binding, is_enabled in entries:
-            entry = self._entry(binding, is_enabled)
+        for active in entries:
+            entry = self._entry(active)
             if line.cell_len + entry.cell_len > width:
                 line.append("… ", style=self.get_component_rich_style("key-bar--label"))
                 break
             start = line.cell_len
             line.append_text(entry)
-            self._places.append((start, line.cell_len, binding.action))
+            self._places.append((start, line.cell_len, active))
         start = line.cell_len
         line.append("?", style=self.get_component_rich_style("key-bar--key"))
         line.append(" help", style=self.get_component_rich_style("key-bar--label"))
-        self._places.append((start, line.cell_len, "app.help"))
+        self._places.append((start, line.cell_len, None))
         return line
 
     async def on_click(self, event: events.Click) -> None:
-        for start, end, action in self._places:
+        for start, end, active in self._places:
             if start <= event.x < end:
-                await self.screen.run_action(action)
+                action, node = (active.binding.action, active.node) if active is not None else ("app.help", self.screen)
+                await self.app.run_action(action, node)
 
-    def _entries(self) -> list[tuple[Binding, bool]]:
-        """Shown bindings, one for each action, with whether the action can be taken now."""
-        found: dict[str, tuple[Binding, bool]] = {}
+    def _entries(self) -> list[ActiveBinding]:
+        """Shown bindings, one for each action."""
+        found: dict[str, ActiveBinding] = {}
         for active in self.screen.active_bindings.values():
-            if active.binding.show and active.binding.key not in HELP_KEYS:
-                found.setdefault(active.binding.action, (active.binding, active.enabled))
+            if is_shown(active) and active.binding.key not in HELP_KEYS:
+                found.setdefault(active.binding.action, active)
         return list(found.values())
 
-    def _entry(self, binding: Binding, is_enabled: bool) -> Text:
-        key = binding.key_display or key_name(binding.key)
-        label = binding.description[:MAX_LABEL]
-        part = "key" if is_enabled else "disabled"
+    def _entry(self, active: ActiveBinding) -> Text:
+        binding = active.binding
+        key = binding.key_display or key_name(binding.key, is_plain=is_plain(self.app))
+        label = label_of(active)[:MAX_LABEL]
+        part = "key" if active.enabled else "disabled"
         entry = Text(key, style=self.get_component_rich_style(f"key-bar--{part}"))
         entry.append(f" {label}  ", style=self.get_component_rich_style("key-bar--label"))
         return entry

@@ -23,13 +23,13 @@ class LineList(ScrollView):
     can_focus = True
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line-list--cursor", "line-list--line"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="list.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="list.down"),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False, id="list.page-up"),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False, id="list.page-down"),
-        Binding("home,g", "first", "First", show=False, id="list.first"),
-        Binding("end,G", "last", "Last", show=False, id="list.last"),
-        Binding("enter", "choose", "Open", show=False, id="list.choose"),
+        Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
+        Binding("down,j", "move(1)", "down", show=False, id="list.down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
+        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
+        Binding("home,g", "first", "first", show=False, id="list.first"),
+        Binding("end,G", "last", "last", show=False, id="list.last"),
+        Binding("enter", "choose", "open", show=False, id="list.choose"),
     ]
     cursor: reactive[int] = reactive(0)
     count: reactive[int] = reactive(0)
@@ -49,8 +49,10 @@ class LineList(ScrollView):
     class Chosen(Moved):
         """A line was opened."""
 
-    def __init__(self, draw: Line, count: int = 0, *, name: str = "", classes: str = "") -> None:
+    def __init__(self, draw: Line, count: int = 0, *, name: str = "", classes: str = "", opens: str = "") -> None:
+        """`opens` says what Enter does, where it does something."""
         super().__init__(id=name or None, classes=classes)
+        self.key_labels = {"list.choose": opens}
         self._draw = draw
         self.set_reactive(LineList.count, count)
 

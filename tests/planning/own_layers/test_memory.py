@@ -1,0 +1,72 @@
+"""The sizes of our own layers by formula are those of the tensors that the layers keep and share."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.engine.acceleration.twins import BATCHES, POLICIES, decoder_of, twins
+from tui_tuner.engine.acceleration.decoder import in_one_line
+from tui_tuner.kernels.layer.saved import Saved
+from tui_tuner.kernels.layer.stack import run_backward, run_forward
+from tui_tuner.plan import LayerCounts, ModelFacts
+from tui_tuner.planning.own_layers.counts import layer_counts
+from tui_tuner.planning.own_layers.memory import joined_bytes, kept_bytes, passing_bytes
+
+COUNTS = {
+    "keep": LayerCounts(keep=1, recompute=0, offload=0),
+    "recompute": LayerCounts(keep=0, recompute=1, offload=0),
+    "offload": LayerCounts(keep=0, recompute=0, offload=1),
+}
+FACTS = ModelFacts(
+    source="", folder=None, model_type="llama", architecture="", family="llama", is_accelerated=True, dtype="float32",
+    hidden_size=64, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=16, intermediate_size=96, vocab_size=264,
+    context_length=128, tied_embeddings=False, num_parameters=0, num_linear_parameters=0,
+)  # fmt: skip
+
+
+def bytes_of(saved: Saved) -> int:
+    """Of the distinct memory that one layer holds on to."""
+    found = [getattr(saved, name) for name in Saved.__slots__ if name != "state"]
+    tensors = [*saved.state, *(getattr(one, "joined", one) for one in found if one is not None)]
+    return sum({one.data_ptr(): one.untyped_storage().nbytes() for one in tensors}.values())
+
+
+def facts_of(case: str, head_dim: int) -> ModelFacts:
+    return FACTS.model_copy(update={"model_type": {"gemma3": "gemma3_text"}.get(case, case), "head_dim": head_dim})
+
+
+@pytest.mark.parametrize("policy", COUNTS)
+@pytest.mark.parametrize("case", ["llama", "gemma3"])
+def test_what_a_layer_keeps(tmp_path: Path, case: str, policy: str) -> None:
+    decoder = decoder_of(twins(tmp_path, case, batches=[]).prepared.model)
+    tokens = in_one_line(BATCHES["packed"])
+    stack = replace(decoder.stack, layers=decoder.stack.layers[:1], policies=(POLICIES[policy],))
+    with torch.no_grad():
+        _, (saved,) = run_forward(decoder.embedded(tokens), stack, decoder.batch(tokens))
+    facts = facts_of(case, decoder.stack.layers[0].shape.head_dim)
+    assert bytes_of(saved) == pytest.approx(kept_bytes(facts, COUNTS[policy], len(tokens.ids), 4), rel=0.01)
+
+
+@pytest.mark.parametrize("case", ["llama", "gemma3"])
+def test_what_passes_through_the_shared_buffers(tmp_path: Path, case: str) -> None:
+    decoder = decoder_of(twins(tmp_path, case, "acceleration.recompute=layers", batches=[]).prepared.model)
+    tokens = in_one_line(BATCHES["packed"])
+    with torch.no_grad():
+        batch = decoder.batch(tokens)
+        output, kept = run_forward(decoder.embedded(tokens), decoder.stack, batch)
+        run_backward(output, kept, decoder.stack, batch, wants_x=False)
+    facts = facts_of(case, decoder.stack.layers[0].shape.head_dim)
+    formula = passing_bytes(facts, layer_counts("layers", 2), len(tokens.ids), 4, is_quantised=False)
+    assert 0.6 * formula < decoder.stack.space.num_bytes <= formula
+
+
+def test_working_copies_are_counted_with_their_padding(tmp_path: Path) -> None:
+    pair = twins(tmp_path, "llama", batches=[])
+    stack = decoder_of(pair.prepared.model).stack
+    spare = 0
+    for layer in stack.layers:
+        for one in (layer.qkv, layer.o, layer.gate_up, layer.down):
+            spare += 4 * (one.weight(stack.space).full.numel() - one.layout.out_features * one.layout.in_features)
+    assert joined_bytes(facts_of("llama", stack.layers[0].shape.head_dim), pair.plan.adapter, 4) == spare

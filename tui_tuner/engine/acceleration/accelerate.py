@@ -1,0 +1,119 @@
+"""Puts our own decoder layers beside the model's: joined weights, flat trained parameters, and the policy of the plan.
+
+The model's modules stay in their tree and read the same memory, so that generation, saving and the proof use them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from tui_tuner.engine.acceleration.decoder import Decoder, FixedShape
+from tui_tuner.engine.acceleration.flattening import FlatSet, flatten
+from tui_tuner.engine.acceleration.graphs import GraphedSteps
+from tui_tuner.engine.acceleration.layers import JoinedLayer, Reading, joined_layers, norm_of, working_copies
+from tui_tuner.engine.acceleration.micro_step import MicroStep, can_step
+from tui_tuner.engine.acceleration.obstacles import obstacle, text_config
+from tui_tuner.engine.acceleration.rotations import Rotations
+from tui_tuner.engine.adapters import TrainedSet
+from tui_tuner.engine.loading import recompute_layers
+from tui_tuner.engine.model import TrainingModel
+from tui_tuner.families import LayerParts, ModelFamily, family_for
+from tui_tuner.kernels.flat_parameters import refresh_copies
+from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, RECOMPUTE, Policy
+from tui_tuner.kernels.layer.saved import HostMemory
+from tui_tuner.kernels.layer.stack import Stack
+from tui_tuner.kernels.layer.workspace import Workspace
+from tui_tuner.kernels.linear_cross_entropy import Head
+from tui_tuner.plan import RunPlan
+from tui_tuner.planning.own_layers.counts import layer_counts
+
+GRAPHED_HIDDEN = 2048
+"""Hidden size up to which a step may be over before the host has launched it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model that is ready to be trained."""
+
+    model: TrainingModel
+    flat: FlatSet | None
+    """None where the whole model is trained: two copies of it would not fit."""
+
+
+def prepare(model: TrainingModel, trained: TrainedSet, plan: RunPlan, groups: Mapping[str, int]) -> Prepared:
+    """Our own layers where they can be; else the model's own, which recompute where the plan says so.
+
+    Args:
+        groups: number of each group of trained tensors in the optimizer.
+    """
+    reason = obstacle(plan, model.module) if model.head is not None else "the loss needs the model's own logits"
+    family = family_for(plan.model.model_type)
+    if reason is not None or family.layer is None:
+        if plan.recompute != "off":
+            recompute_layers(model.module)
+        flat = None if plan.adapter.method == "full" else flatten(trained, groups, {})
+        return Prepared(replace(model, obstacle=reason or ""), flat)
+    reading = Reading(text_config(model.module), _rope_kinds(model, family), model.compute_dtype)
+    layers = joined_layers(family.layers_path, model.module, family.layer, reading)
+    flat = flatten(trained, groups, working_copies(layers))
+    refresh_copies(flat.flat)
+    decoder = _decoder(model, family, family.layer, reading, _stack(model, trained, layers, flat, plan))
+    return Prepared(replace(model, decoder=decoder, micro_step=_micro_step(model, decoder, plan)), flat)
+
+
+def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroStep | GraphedSteps | None:
+    """As a CUDA graph where the host would be slower than the device and nothing travels between them."""
+    weight: Tensor = model.module.get_output_embeddings().weight  # type: ignore[operator]
+    if model.head is None or not can_step(decoder, weight):
+        return None
+    step = MicroStep(decoder, Head(weight, options=model.head))
+    is_small = weight.shape[1] <= GRAPHED_HIDDEN
+    if not is_small or model.device.type != "cuda" or any(policy.on_host for policy in decoder.stack.policies):
+        return step
+    longest = plan.data.max_length
+    fixed = FixedShape(plan.schedule.micro_batch_size * longest, longest) if plan.data.packing else None
+    return GraphedSteps(step, fixed)
+
+
+def _stack(model: TrainingModel, trained: TrainedSet, layers: list[JoinedLayer], flat: FlatSet, plan: RunPlan) -> Stack:
+    return Stack(
+        tuple(layer.placed(flat) for layer in layers),
+        policies(plan, len(layers)),
+        Workspace(model.compute_dtype, model.device),
+        HostMemory(model.device),
+        trained.tensors[0].parameter,
+    )
+
+
+def policies(plan: RunPlan, num_layers: int) -> tuple[Policy, ...]:
+    """The last layers keep most: their backward pass comes first, and what they kept is gone when others replay."""
+    counts = plan.layers or layer_counts(plan.recompute, num_layers)
+    return (OFFLOAD,) * counts.offload + (RECOMPUTE,) * counts.recompute + (KEEP,) * counts.keep
+
+
+def _rope_kinds(model: TrainingModel, family: ModelFamily) -> tuple[str | None, ...]:
+    types = _rotary(model, family).rope_type
+    return tuple(types) if isinstance(types, dict) else (None,)
+
+
+def _rotary(model: TrainingModel, family: ModelFamily) -> nn.Module:
+    return model.module.get_submodule(family.decoder_path).get_submodule("rotary_emb")
+
+
+def _decoder(
+    model: TrainingModel, family: ModelFamily, parts: LayerParts, reading: Reading, stack: Stack
+) -> Decoder:  # fmt: skip
+    final_norm = model.module.get_submodule(family.final_norm_path)
+    multiplier = 1.0 if parts.embedding_multiplier is None else getattr(reading.config, parts.embedding_multiplier)
+    rotary = _rotary(model, family)
+    trained_length = int(getattr(rotary, "original_max_seq_len", reading.config.max_position_embeddings))
+    return Decoder(
+        embedding=model.module.get_submodule(family.embedding_path),
+        embedding_multiplier=float(multiplier),
+        stack=stack,
+        rotations=Rotations(rotary, reading.rope_kinds, torch.device(model.device), trained_length),
+        final_norm=final_norm.get_parameter("weight"),
+        norm=norm_of(final_norm, parts),
+    )
