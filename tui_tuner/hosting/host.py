@@ -60,7 +60,9 @@ def main(folder: Path, lock: int) -> int:
         return error.exit_code
     except Exception as error:  # anything else is a bug; it is told to whoever looks at this run
         _say(redacted(traceback.format_exc()))
-        early.append(RunFailed(error=type(error).__name__, message=redacted(str(error)), hint="This is a bug in tuner."))
+        early.append(
+            RunFailed(error=type(error).__name__, message=redacted(str(error)), hint="This is a bug in tuner.")
+        )
         raise SystemExit(EXIT_BUG) from error
     finally:
         is_over.set()

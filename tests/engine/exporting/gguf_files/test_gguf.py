@@ -1,5 +1,6 @@
 """GGUF files say what the model says: to llama.cpp, which shares no code with us, and to transformers."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,13 @@ from tests.engine.exporting.made_adapters import (
     write_adapter,
     write_strong_model,
 )
+from tui_tuner.engine.exporting.gguf_files.checking import GgufCheck, check_gguf
+from tui_tuner.engine.exporting.gguf_files.writing import gguf_layout, write_gguf
+from tui_tuner.engine.exporting.merged import chosen_weights
+from tui_tuner.engine.exporting.model_weights import MergeTally
+from tui_tuner.engine.exporting.source import open_source
 from tui_tuner.errors import AdapterError, MachineError, ModelError
-from tui_tuner.exports import ExportKind, ExportProof
+from tui_tuner.exports import ExportKind, ExportProof, ExportRequest
 
 TIED = {"tie_word_embeddings": True}
 LLAMA3_ROPE = {
@@ -90,6 +96,18 @@ def test_every_type_is_within_its_rounding_when_read_back(kind: str, tmp_path: P
     assert of(ExportProof, events)[0].passed
     assert stored["blk.0.attn_q.weight"] == kind
     assert stored["blk.0.attn_norm.weight"] == "f32"
+
+
+def test_flipped_byte_is_found_when_read_back(tmp_path: Path) -> None:
+    source = open_source(ExportRequest(source=str(write_strong_model(tmp_path / "base")), kinds=(ExportKind.GGUF,)))
+    weights = chosen_weights(source, "16bit", "cpu")
+    layout, path, check = gguf_layout(source, weights, "f32"), tmp_path / "model.gguf", GgufCheck()
+    list(write_gguf(path, layout, weights, MergeTally()))
+    with path.open("r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(b"\x00\x00\x80\x3f")
+    list(check_gguf(path, layout, weights, check))
+    assert len(check.wrong) == 1
 
 
 def test_tokenizer_and_chat_template_are_those_of_training(tmp_path: Path) -> None:
