@@ -40,7 +40,7 @@ def test_several_kinds_get_a_folder_each(adapter: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["adapter", "lora-gguf"]
     ledger = json.loads((tmp_path / "out" / "lora-gguf" / "export.json").read_text())
-    assert ledger["files"][0]["name"] == "adapter-lora.gguf"
+    assert [file["name"] for file in ledger["files"]] == ["README.md", "adapter-lora.gguf"]
 
 
 @pytest.mark.parametrize(

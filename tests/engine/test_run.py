@@ -42,7 +42,7 @@ def test_events_come_in_their_order(done: Done) -> None:
     assert [word for word, _ in groupby(words)] == [
         "run_started", "phase_started labelling", "progress", "data_ready", "row_labelled",
         "phase_started loading", "model_ready", "phase_started baseline", *look, "phase_started training",
-        "step", *look, "checkpoint", "step", *look, "checkpoint",
+        "step", *look, "checkpoint", "step", "weights_checked", "step", *look, "checkpoint", "weights_checked",
         "phase_started saving", "phase_started proving", "proof", "run_finished",
     ]  # fmt: skip
 

@@ -86,8 +86,11 @@ async def _ask(pilot: Pilot[None], app: TunerApp) -> None:
     chat = app.screen
     assert isinstance(chat, ChatScreen)
     await pilot.press("H", "i", "enter")
-    await until(pilot, lambda: screen_text(app).count("tok/s") >= 4, seconds=PATIENCE)
-    await pilot.press("escape", "escape")
+    await until(pilot, lambda: screen_text(app).count("tok/s") == 4, seconds=PATIENCE)
+    if chat.desk.talk.is_answering:
+        await pilot.press("escape")
+    await until(pilot, lambda: not chat.desk.talk.is_answering)
+    await pilot.press("escape")
 
 
 async def _export(pilot: Pilot[None], app: TunerApp) -> None:

@@ -43,10 +43,7 @@ def phases(
         swaps=_swaps(plan, loop.model),
         seconds=time.perf_counter() - began,
     )
-    if loop.loaded is not None:
-        audited = audit(loop.loaded, loop.model.module, loop.trained, loop.optimizer.groups)
-        yield audited
-        refuse(audited)
+    yield from _audit(loop)
     looks_at_base = bool(data.evaluation or loop.held_out.sample_questions) and checkpoint is None
     if looks_at_base and not controls.is_stopping:
         start = "the base model" if loop.loaded is None else "the adapter as it was"
@@ -58,6 +55,14 @@ def phases(
         yield aborted(recorder)
         return
     yield from _result(loop, recorder)
+
+
+def _audit(loop: TrainingLoop) -> Iterator[TrainEvent]:
+    """What of an adapter that is gone on with is trained again. Raises AdapterError where it is not all of it."""
+    if loop.loaded is not None:
+        audited = audit(loop.loaded, loop.model.module, loop.trained, loop.optimizer.groups)
+        yield audited
+        refuse(audited)
 
 
 def _result(loop: TrainingLoop, recorder: Recorder) -> Iterator[TrainEvent]:

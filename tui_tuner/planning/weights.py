@@ -104,7 +104,7 @@ def _check_inside(folder: Path, name: str) -> None:
     is_inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name
     if not is_inside or path.suffix != ".safetensors" or len(name.encode("utf-8", "replace")) > MAX_NAME_LENGTH:
         raise ModelError(
-            f"{folder / INDEX_FILE} points to {name[:MAX_NAME_LENGTH]!r}, which is no safetensors file inside the folder.",
+            f"{folder / INDEX_FILE} points to {name[:MAX_NAME_LENGTH]!r}, no safetensors file inside the folder.",
             "Do not use this model; its index was tampered with or is damaged.",
         )
 

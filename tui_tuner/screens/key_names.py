@@ -44,8 +44,10 @@ def key_name(keys: str, *, is_plain: bool = False) -> str:
 
 def label_of(active: ActiveBinding) -> str:
     """What the key does: in the words of the widget that takes it (`key_labels`), or in those of its binding."""
+    binding = active.binding
     labels = getattr(active.node, "key_labels", {})
-    return str(labels.get(active.binding.id) or active.binding.description or active.tooltip)
+    words = str(labels.get(binding.id) or binding.description or active.tooltip)
+    return words if binding.id else words.lower()  # Textual's own labels are written in another way
 
 
 def is_shown(active: ActiveBinding) -> bool:

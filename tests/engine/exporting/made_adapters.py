@@ -94,6 +94,6 @@ def of(kind: type[Kind], events: tuple[ExportEvent, ...]) -> list[Kind]:
 
 
 def finished(events: tuple[ExportEvent, ...]) -> Iterator[Path]:
-    """The files that were written."""
+    """The files that were written, but for the card."""
     for event in of(ExportFinished, events):
-        yield from (Path(event.folder) / file.name for file in event.files)
+        yield from (Path(event.folder) / file.name for file in event.files if file.name != "README.md")

@@ -25,21 +25,25 @@ BIG: dict[str, Any] = {
     "num_attention_heads": 8, "num_key_value_heads": 8, "tie_word_embeddings": True,
 }  # fmt: skip
 STREAMING = """
-import resource, sys, torch
+import sys, torch
 from pathlib import Path
-from typing import Any
 from tui_tuner.engine.exporting.model_weights import MergeTally
 from tui_tuner.engine.exporting.merged import chosen_weights
 from tui_tuner.engine.exporting.source import open_source
 from tui_tuner.engine.exporting.tensor_files import write_tensors
 from tui_tuner.exports import ExportRequest
+
+def memory(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
 source = open_source(ExportRequest(source=sys.argv[1], kinds=("merged",)))
 weights = chosen_weights(source, "16bit", "cpu")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew here
+before = memory("VmRSS")
 for file, entries in weights.files:
     write_tensors(Path(sys.argv[2]) / file, entries, lambda name: weights.read(name, MergeTally()))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((after - before) * 1024, weights.num_bytes)
+print(memory("VmHWM") - before, weights.num_bytes)
 """
 
 
@@ -57,7 +61,7 @@ def test_streaming_needs_far_less_memory_than_the_model_has_bytes(tmp_path: Path
     grown, model_bytes = map(int, done.stdout.split())
     assert model_bytes > 180e6
     # The largest tensor, its float32 rows, and pages of the file that the system keeps mapped.
-    assert grown < 0.75 * model_bytes
+    assert grown < 0.5 * model_bytes
 
 
 def test_full_disk_is_refused_before_anything_is_read(tmp_path: Path) -> None:

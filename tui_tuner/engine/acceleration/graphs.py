@@ -50,6 +50,8 @@ class GraphedSteps:
             # Seen anew as well: nothing may be allocated while recording that is to stay.
             self._recorded.clear()
             self._seen.clear()
+            # A pool that no recording uses any more is gone, and its handle with it.
+            self._pool = torch.cuda.graph_pool_handle()
             self._moved = self._moves
         if key not in self._recorded:
             self._seen[key] += 1

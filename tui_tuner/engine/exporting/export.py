@@ -97,11 +97,10 @@ class _Work:
     def _write_gguf(self, kind: ExportKind, folder: Path) -> Iterator[ExportEvent]:
         source, quantization = self.planner.source, self.planner.request.quantization
         weights = yield from self._weights(kind)
-        layout = gguf_layout(source, weights, written_type(quantization))
+        gguf = (gguf_layout(source, weights, written_type(quantization)), weights, quantization)
         if kind == ExportKind.GGUF:
-            yield from export_gguf(layout, weights, quantization, folder, self._facts())
+            yield from export_gguf(source, gguf, folder, self._facts())
         else:
-            gguf = (layout, weights, quantization)
             yield from export_ollama(source, self.planner.templates[kind], gguf, folder, self._facts())
 
     def _weights(self, kind: ExportKind) -> Generator[ExportEvent, None, ModelWeights]:

@@ -21,7 +21,7 @@ from tui_tuner.exports import GGUF_TYPES, ExportKind, ExportPlanned, ExportReque
 MERGING_KINDS = (ExportKind.MERGED, ExportKind.GGUF, ExportKind.OLLAMA)
 GGUF_KINDS = (ExportKind.GGUF, ExportKind.OLLAMA)
 ADAPTER_KINDS = (ExportKind.ADAPTER, ExportKind.MERGED, ExportKind.LORA_GGUF)
-CARD_BYTES = 4_000
+CARD = PlannedFile(name="README.md", num_bytes=4_000)
 LEDGER = PlannedFile(name=EXPORT, num_bytes=4_000)
 
 
@@ -104,7 +104,7 @@ class ExportPlanner:
             case ExportKind.LORA_GGUF:
                 assert self.source.weights is not None
                 name = f"{self.source.name}-lora.gguf"
-                return (PlannedFile(name=name, num_bytes=lora_gguf_bytes(self.source.weights)), LEDGER)
+                return (PlannedFile(name=name, num_bytes=lora_gguf_bytes(self.source.weights)), CARD, LEDGER)
             case ExportKind.MERGED:
                 return (*self._merged_files(), LEDGER)
             case ExportKind.HUB:
@@ -119,7 +119,7 @@ class ExportPlanner:
             for name, entries in self._likely_weights().files
         ]
         small = [_of(path) for path in planned_small_files(self.source)]
-        return (*shards, *small, PlannedFile(name="README.md", num_bytes=CARD_BYTES))
+        return (*shards, *small, CARD)
 
     def _gguf_files(self, kind: ExportKind) -> tuple[PlannedFile, ...]:
         layout = self._gguf_layout()
@@ -127,8 +127,8 @@ class ExportPlanner:
         # llama-quantize makes a file that is smaller than ours by an amount that only it knows.
         whole = PlannedFile(name=name, num_bytes=layout.num_bytes, about=f"{len(layout.tensors)} tensors")
         if kind == ExportKind.GGUF:
-            return (whole,)
-        return (whole, PlannedFile(name=MODELFILE, num_bytes=len(self.templates[kind].text)))
+            return (whole, CARD)
+        return (whole, CARD, PlannedFile(name=MODELFILE, num_bytes=len(self.templates[kind].text)))
 
     def _plan_upload(self, files: tuple[PlannedFile, ...]) -> ExportPlanned:
         notes = ["private" if self.request.is_private else "public: anyone can read it"]

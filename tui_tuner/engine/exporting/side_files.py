@@ -103,6 +103,12 @@ tags:
     (folder / "README.md").write_text(text + (f"\n{below}" if below else ""), encoding="utf-8")
 
 
+def write_gguf_card(source: ExportSource, folder: Path, kind: str) -> None:
+    """The card beside a GGUF file of this type."""
+    facts = [("Type", kind), ("Base model", f"`{source.base_name}`"), ("Base", f"`{source.base_fingerprint[:16]}`")]
+    write_card(source, folder, "gguf", "gguf", facts)
+
+
 def _own(source: ExportSource) -> dict[str, Any]:
     return read_json_object(source.base_folder / "config.json", "config.json")
 

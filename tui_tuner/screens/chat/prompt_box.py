@@ -17,22 +17,22 @@ class PromptBox(TextArea, inherit_bindings=False):
 Type a question; Enter sends it to both sides. Escape stops the answers, and then leaves this line, so that the keys
 `1` to `8`, `u` and `q` work again; Tab comes back."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", id="chat.send"),
-        Binding("ctrl+n", "new_line", "New line", id="chat.line"),
-        Binding("up", "cursor_up", "Up", show=False),
-        Binding("down", "cursor_down", "Down", show=False),
-        Binding("left", "cursor_left", "Left", show=False),
-        Binding("right", "cursor_right", "Right", show=False),
-        Binding("ctrl+left", "cursor_word_left", "A word left", show=False),
-        Binding("ctrl+right", "cursor_word_right", "A word right", show=False),
-        Binding("home", "cursor_line_start", "Start of the line", show=False),
-        Binding("end,ctrl+e", "cursor_line_end", "End of the line", show=False),
-        Binding("backspace", "delete_left", "Delete left", show=False),
-        Binding("delete", "delete_right", "Delete right", show=False),
-        Binding("ctrl+w,alt+backspace", "delete_word_left", "Delete a word", show=False),
-        Binding("ctrl+u", "delete_to_start_of_line", "Delete to the start", show=False),
-        Binding("ctrl+k", "delete_to_end_of_line", "Delete to the end", show=False),
-        Binding("ctrl+y", "redo", "Redo", show=False),
+        Binding("enter", "send", "send", id="chat.send"),
+        Binding("ctrl+n", "new_line", "new line", id="chat.line"),
+        Binding("up", "cursor_up", "up", show=False),
+        Binding("down", "cursor_down", "down", show=False),
+        Binding("left", "cursor_left", "left", show=False),
+        Binding("right", "cursor_right", "right", show=False),
+        Binding("ctrl+left", "cursor_word_left", "a word left", show=False),
+        Binding("ctrl+right", "cursor_word_right", "a word right", show=False),
+        Binding("home", "cursor_line_start", "start of the line", show=False),
+        Binding("end,ctrl+e", "cursor_line_end", "end of the line", show=False),
+        Binding("backspace", "delete_left", "delete left", show=False),
+        Binding("delete", "delete_right", "delete right", show=False),
+        Binding("ctrl+w,alt+backspace", "delete_word_left", "delete a word", show=False),
+        Binding("ctrl+u", "delete_to_start_of_line", "delete to the start", show=False),
+        Binding("ctrl+k", "delete_to_end_of_line", "delete to the end", show=False),
+        Binding("ctrl+y", "redo", "redo", show=False),
     ]
 
     class Sent(Message):

@@ -60,17 +60,17 @@ then see which was which. Your votes are kept for this adapter: a preference tha
 
 The model stays loaded until F8, or until you leave `tuner`; a run that trains may need that memory."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open_suggested", "Talk", id="chat.open"),
-        Binding("f5", "prefer('left')", "Prefer A", id="chat.left"),
+        Binding("enter", "open_suggested", "talk", id="chat.open"),
+        Binding("f5", "prefer('left')", "prefer A", id="chat.left"),
         Binding("f6", "prefer('right')", "B", id="chat.right"),
         Binding("f7", "prefer('tie')", "even", id="chat.even"),
-        Binding("ctrl+r", "reroll", "Re-roll", id="chat.reroll"),
-        Binding("f2", "blind", "Blind", id="chat.blind"),
-        Binding("f3", "settings", "Settings", id="chat.settings"),
-        Binding("f4", "choose", "Model", id="chat.model"),
-        Binding("ctrl+l", "clear", "Clear", id="chat.clear"),
-        Binding("f8", "unload", "Unload", id="chat.unload"),
-        Binding("escape", "back", "Stop / leave line", show=False, id="chat.back"),
+        Binding("ctrl+r", "reroll", "re-roll", id="chat.reroll"),
+        Binding("f2", "blind", "blind", id="chat.blind"),
+        Binding("f3", "settings", "settings", id="chat.settings"),
+        Binding("f4", "choose", "model", id="chat.model"),
+        Binding("ctrl+l", "clear", "clear", id="chat.clear"),
+        Binding("f8", "unload", "unload", id="chat.unload"),
+        Binding("escape", "back", "stop / leave line", show=False, id="chat.back"),
     ]
 
     def __init__(self) -> None:

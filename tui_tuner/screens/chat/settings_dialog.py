@@ -34,9 +34,9 @@ Both sides are sampled alike, from the same seed, so that what differs is the ad
 
 The **system prompt** is put before the conversation. Use the one that the data had, if it had one."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,f3", "take", "Take", key_display="⏎ F3", id="settings.take"),
-        Binding("tab,down", "app.focus_next", "Next", id="settings.next"),
-        Binding("shift+tab,up", "app.focus_previous", "Back", show=False, id="settings.back"),
+        Binding("enter,f3", "take", "take", key_display="⏎ F3", id="settings.take"),
+        Binding("tab,down", "app.focus_next", "next", id="settings.next"),
+        Binding("shift+tab,up", "app.focus_previous", "back", show=False, id="settings.back"),
     ]
     DEFAULT_CSS = """
     SettingsDialog {

@@ -27,13 +27,13 @@ One side of the conversation. Both sides get the same question, settings and see
 
 **ended**: the model ended its turn by itself; **cut**: `max tokens` did; **stopped**: you did."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False, id="chat.up"),
-        Binding("down,j", "scroll_down", "Down", show=False, id="chat.down"),
-        Binding("pageup,ctrl+u", "page_up", "Page up", show=False, id="chat.page-up"),
-        Binding("pagedown,ctrl+d", "page_down", "Page down", show=False, id="chat.page-down"),
-        Binding("home,g", "scroll_home", "First", show=False, id="chat.first"),
-        Binding("end,G", "scroll_end", "Last", show=False, id="chat.last"),
-        Binding("y", "copy", "Copy answer", id="chat.copy"),
+        Binding("up,k", "scroll_up", "up", show=False, id="chat.up"),
+        Binding("down,j", "scroll_down", "down", show=False, id="chat.down"),
+        Binding("pageup,ctrl+u", "page_up", "page up", show=False, id="chat.page-up"),
+        Binding("pagedown,ctrl+d", "page_down", "page down", show=False, id="chat.page-down"),
+        Binding("home,g", "scroll_home", "first", show=False, id="chat.first"),
+        Binding("end,G", "scroll_end", "last", show=False, id="chat.last"),
+        Binding("y", "copy", "copy answer", id="chat.copy"),
     ]
 
     class CopyWanted(Message):

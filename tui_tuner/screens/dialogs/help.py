@@ -45,18 +45,18 @@ def help_texts(screen: Screen[object], focused: Widget | None) -> Iterator[str]:
 
 def key_lines(screen: Screen[object]) -> Content:
     """A line for each action that a key can take here: the focused panel's own first, the app's last."""
-    own: dict[str, ActiveBinding] = {}
-    everywhere: dict[str, ActiveBinding] = {}
+    own: dict[tuple[object, ...], ActiveBinding] = {}
+    everywhere: dict[tuple[object, ...], ActiveBinding] = {}
     for active in screen.active_bindings.values():
         group = everywhere if active.node is screen.app else own
-        group.setdefault(active.binding.action, active)
+        group.setdefault((active.node, active.binding.action, label_of(active)), active)
     here = _lines(own, is_ascii=is_plain(screen.app))
     there = _lines(everywhere, is_ascii=is_plain(screen.app))
     lines = [("Keys here", "bold"), *here, ("", ""), ("Keys everywhere", "bold"), *there]
     return Content("\n").join(Content.styled(text, style) if style else Content(text) for text, style in lines)
 
 
-def _lines(bindings: dict[str, ActiveBinding], *, is_ascii: bool) -> Iterator[tuple[str, str]]:
+def _lines(bindings: dict[tuple[object, ...], ActiveBinding], *, is_ascii: bool) -> Iterator[tuple[str, str]]:
     for active in bindings.values():
         text = label_of(active)
         if text:

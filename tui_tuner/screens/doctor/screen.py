@@ -48,10 +48,10 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
 
 `tuner doctor` prints the same; `tuner doctor --kernels` tests the compute kernels on the GPU as well."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "next_problem", "Next problem", id="doctor.next"),
-        Binding("r", "look_again", "Look again", id="doctor.again"),
-        Binding("y", "copy", "Copy report", id="doctor.copy"),
-        Binding("escape", "back", "Back", id="doctor.back"),
+        Binding("w", "next_problem", "next problem", id="doctor.next"),
+        Binding("r", "look_again", "look again", id="doctor.again"),
+        Binding("y", "copy", "copy report", id="doctor.copy"),
+        Binding("escape", "back", "back", id="doctor.back"),
     ]
 
     def __init__(self) -> None:

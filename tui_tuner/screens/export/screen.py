@@ -59,17 +59,17 @@ written out. `auto` measures the held-out loss of both and takes the lower.
 
 An export goes on when you leave the station, or `tuner`; `x` cancels it, and then nothing half-written is left."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "choose_kind", "Choose", id="export.toggle"),
-        Binding("enter,e", "export", "Export", id="export.start"),
-        Binding("x", "cancel", "Cancel", id="export.cancel"),
-        Binding("y", "copy", "Copy command", id="export.copy"),
-        Binding("f4", "choose", "Source", id="export.source"),
-        Binding("o", "folder", "Folder", id="export.folder"),
+        Binding("space", "choose_kind", "choose", id="export.toggle"),
+        Binding("enter,e", "export", "export", id="export.start"),
+        Binding("x", "cancel", "cancel", id="export.cancel"),
+        Binding("y", "copy", "copy command", id="export.copy"),
+        Binding("f4", "choose", "source", id="export.source"),
+        Binding("o", "folder", "folder", id="export.folder"),
         Binding("t", "gguf_type", "GGUF type", id="export.type"),
-        Binding("b", "base", "Merge base", id="export.base"),
-        Binding("h", "repository", "Hub", id="export.hub"),
-        Binding("p", "visibility", "Private/public", show=False, id="export.visibility"),
-        Binding("r", "plan_again", "Plan again", show=False, id="export.again"),
+        Binding("b", "base", "merge base", id="export.base"),
+        Binding("h", "repository", "hub", id="export.hub"),
+        Binding("p", "visibility", "private/public", show=False, id="export.visibility"),
+        Binding("r", "plan_again", "plan again", show=False, id="export.again"),
     ]
 
     def __init__(self) -> None:

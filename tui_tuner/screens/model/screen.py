@@ -21,6 +21,7 @@ from tui_tuner.screens.model.help_words import help_words
 from tui_tuner.screens.model.memory_panel import MemoryPanel
 from tui_tuner.screens.model.messages import Found, Looked
 from tui_tuner.screens.outlook import Facts
+from tui_tuner.screens.recipe.sized_panels import SizedPanel
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
@@ -68,7 +69,7 @@ class ModelScreen(Station):
             yield Input(
                 placeholder="find, or type a folder or a hub id", compact=True, classes="find", select_on_focus=False
             )
-            yield Static(classes="model-header")
+            yield SizedPanel(classes="model-header")
             yield LineList(self._draw, name="models", classes="-picker", opens="choose")
             yield Static(classes="said muted")
             yield MemoryPanel()
@@ -231,12 +232,11 @@ class ModelScreen(Station):
         number = sum(1 for model in self._models if model.base is not None)
         panel.border_title = "Models · looking…" if self._is_looking else f"Models · {number} on this machine"
         panel.border_subtitle = "⏎ chooses" if self.glyphs.name != "ascii" else "Enter chooses"
-        width = self.query_one(LineList).size.width or 74
-        self.query_one(".model-header", Static).update(rows.header(width, inks))
+        self.query_one(".model-header", SizedPanel).show(lambda width, _height: rows.header(width, inks))
         self.query_one(".said", Static).update(shown_line(self._said))
         facts = self._facts(entry) if entry is not None else None
         draft = entry.chosen_in(self.tuner.draft) if entry is not None else self.tuner.draft
-        self.query_one(MemoryPanel).show(draft, facts, width, self.glyphs, inks)
+        self.query_one(MemoryPanel).show(draft, facts, self.glyphs, inks)
         self._show_about(entry, inks)
         self._show_readout(inks)
 

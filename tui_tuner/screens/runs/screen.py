@@ -193,6 +193,8 @@ A run goes on without the app: open it from any login."""
         runs = self.query_one(LineList)
         runs.redraw(len(self._seen))
         runs.display = bool(self._seen)
+        if runs.display and self.focused is None:
+            runs.focus()  # it lost the focus while it was hidden
         self.set_class(self._is_listed and not self._entries, "-empty")
         empty = self.query_one(".runs-empty", Static)
         empty.display = not self._seen

@@ -76,6 +76,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         self._lines: list[JournalLine] = []
         self._rate = 1.0
         self._told_dead = ""
+        self._shown: RunView | None = None
         self._inks: Inks | None = None
 
     def compose_body(self) -> Iterator[Widget]:
@@ -113,7 +114,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         return self.tuner.run_desk.view
 
     def _look(self, *, is_forced: bool = False) -> None:
-        has_news = self.tuner.run_desk.poll()
+        self.tuner.run_desk.poll()
         has_run = self.tuner.run_desk.run is not None
         self.set_class(not has_run, "-nothing")
         view = self.view
@@ -122,7 +123,9 @@ does not end it; `tuner attach` shows it again, from any login."""
             return
         if not view.is_caught_up:
             self.set_timer(CATCH_UP_SECONDS, self._look)
-        if has_news or is_forced:
+        # The app polls too: what it took must be drawn as well.
+        if view is not self._shown or is_forced:
+            self._shown = view
             self._show(view)
 
     def _show(self, view: RunView) -> None:

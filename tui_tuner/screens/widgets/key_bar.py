@@ -5,6 +5,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.binding import ActiveBinding
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -57,11 +58,11 @@ class KeyBar(Widget):
                 await self.app.run_action(action, node)
 
     def _entries(self) -> list[ActiveBinding]:
-        """Shown bindings, one for each action."""
-        found: dict[str, ActiveBinding] = {}
+        """Shown bindings, one for each action of whoever takes it."""
+        found: dict[tuple[DOMNode, str], ActiveBinding] = {}
         for active in self.screen.active_bindings.values():
             if is_shown(active) and active.binding.key not in HELP_KEYS:
-                found.setdefault(active.binding.action, active)
+                found.setdefault((active.node, active.binding.action), active)
         return list(found.values())
 
     def _entry(self, active: ActiveBinding) -> Text:

@@ -17,7 +17,7 @@ Line = Callable[[int, int], Text]
 """Draws line `index` (from 0) for `width` cells."""
 
 
-class LineList(ScrollView):
+class LineList(ScrollView, inherit_bindings=False):
     """`count` lines drawn by `draw`, with a cursor. The text of a line must have passed `shown` or `visible`."""
 
     can_focus = True

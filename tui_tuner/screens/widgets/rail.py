@@ -11,6 +11,8 @@ from textual.widget import Widget
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.stations import STATIONS, Mark, Marks, StationName
 
+TITLES_FROM = 72
+"""Cells that all titles and marks need."""
 PARTS = ("name", "current", "done", "attention", "running", "idle")
 
 
@@ -48,7 +50,8 @@ class Rail(Widget):
         self._places = []
         for entry in STATIONS:
             mark = self._sign(self.marks.get(entry.name, ""))
-            text = f" {entry.key} {entry.title} {mark} " if is_wide else f"{entry.key}{entry.title}{mark or ' '}"
+            title = entry.title if self.size.width >= TITLES_FROM or entry.name == self.current else ""
+            text = f" {entry.key} {entry.title} {mark} " if is_wide else f"{entry.key}{title}{mark} "
             start = line.cell_len
             line.append(text if not is_wide else text.replace("  ", " "), style=self._style(entry.name))
             self._places.append((start, line.cell_len, entry.name))

@@ -152,7 +152,7 @@ def test_llama_quantize_on_the_path_is_used(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     (path,) = finished(exported(model, ExportKind.GGUF, tmp_path / "gguf", quantization="q4_k_m"))
     assert (path.name, path.read_text()) == ("base-q4_k_m.gguf", "Q4_K_M\n")
-    assert sorted(one.name for one in path.parent.iterdir()) == ["base-q4_k_m.gguf", "export.json"]
+    assert sorted(one.name for one in path.parent.iterdir()) == ["README.md", "base-q4_k_m.gguf", "export.json"]
 
 
 @pytest.mark.parametrize("settings", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}])

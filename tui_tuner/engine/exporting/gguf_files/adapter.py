@@ -14,6 +14,7 @@ from tui_tuner.engine.exporting.adapter_weights import AdapterWeights
 from tui_tuner.engine.exporting.gguf_files.families import GgufFamily, gguf_family
 from tui_tuner.engine.exporting.gguf_files.reading import read_tensors
 from tui_tuner.engine.exporting.gguf_files.tensors import FloatArray, interleaved, interleaved_heads, text_name
+from tui_tuner.engine.exporting.side_files import write_gguf_card
 from tui_tuner.engine.exporting.source import ExportSource
 from tui_tuner.engine.exporting.target_folder import new_folder, write_ledger
 from tui_tuner.errors import AdapterError, TrainingError
@@ -53,6 +54,7 @@ def export_lora_gguf(source: ExportSource, folder: Path, facts: dict[str, object
         yield proof
         if not proof.passed:
             raise TrainingError(f"{path.name} is not what was written: {proof.message}.", "Please report this.")
+        write_gguf_card(source, building, "adapter, f32")
         files = write_ledger(building, ExportKind.LORA_GGUF, facts)
     base, place = f"{Path(source.base_name).name}.gguf", folder / path.name
     yield ExportFinished(

@@ -11,6 +11,8 @@ from tui_tuner.engine.exporting.gguf_files.checking import GgufCheck, check_gguf
 from tui_tuner.engine.exporting.gguf_files.writing import GgufLayout, write_gguf
 from tui_tuner.engine.exporting.merged import refuse_equal_to_base
 from tui_tuner.engine.exporting.model_weights import MergeTally, ModelWeights
+from tui_tuner.engine.exporting.side_files import write_gguf_card
+from tui_tuner.engine.exporting.source import ExportSource
 from tui_tuner.engine.exporting.target_folder import new_folder, write_ledger
 from tui_tuner.errors import MachineError, TrainingError
 from tui_tuner.exports import (
@@ -50,7 +52,10 @@ def quantize_command(whole: str, small: str, quantization: str) -> list[str]:
 
 
 def export_gguf(
-    layout: GgufLayout, weights: ModelWeights, quantization: str, folder: Path, facts: dict[str, object]
+    source: ExportSource,
+    gguf: tuple[GgufLayout, ModelWeights, str],
+    folder: Path,
+    facts: dict[str, object],
 ) -> Iterator[ExportEvent]:
     """Write, check and publish.
 
@@ -61,7 +66,9 @@ def export_gguf(
     """
     began = time.perf_counter()
     with new_folder(folder) as building:
+        layout, weights, quantization = gguf
         name = yield from write_checked(building, layout, weights, quantization, ExportKind.GGUF)
+        write_gguf_card(source, building, quantization)
         files = write_ledger(building, ExportKind.GGUF, facts)
     yield ExportFinished(
         export=ExportKind.GGUF,

@@ -10,6 +10,7 @@ from tui_tuner.engine.exporting.gguf_files.export import write_checked
 from tui_tuner.engine.exporting.gguf_files.writing import GgufLayout
 from tui_tuner.engine.exporting.model_weights import ModelWeights
 from tui_tuner.engine.exporting.ollama.derivation import PROBES, DerivedTemplate, derive_template
+from tui_tuner.engine.exporting.side_files import write_gguf_card
 from tui_tuner.engine.exporting.source import ExportSource
 from tui_tuner.engine.exporting.target_folder import new_folder, write_ledger
 from tui_tuner.errors import DataError
@@ -65,6 +66,7 @@ def export_ollama(
             yield ExportWarning(
                 export=ExportKind.OLLAMA, message=f"Ollama's template differs for {remark}: Go cannot trim."
             )
+        write_gguf_card(source, building, quantization)
         (building / MODELFILE).write_text(modelfile(source, template, name), encoding="utf-8")
         files = write_ledger(building, ExportKind.OLLAMA, facts)
     model = source.name.lower()
