@@ -21,7 +21,9 @@ VALUES = st.recursive(
 )  # fmt: skip
 BYTES = st.one_of(
     st.binary(max_size=16),
-    st.sampled_from([b"\x00", b"\xff\xfe", b'"', b"{", b"[" * 3000, b"\\ud800", b"\n", b"9" * 5000, b"-", b"\x1b]52;c"]),
+    st.sampled_from(
+        [b"\x00", b"\xff\xfe", b'"', b"{", b"[" * 3000, b"\\ud800", b"\n", b"9" * 5000, b"-", b"\x1b]52;c"],
+    ),
 )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from tui_tuner.planning.adapter_plan import plan_adapter
 from tui_tuner.planning.inherited_adapter import read_adapter
 from tui_tuner.recipe import AdapterSection
 
-
 UNSLOTH_PATTERN = (
     r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense).*?"
     r"(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\."
@@ -108,9 +107,7 @@ def test_a_pattern_that_stops_short_of_the_last_layer_must_be_confirmed(tmp_path
         ({"init_lora_weights": "olora"}, "began as olora"),
     ],
 )
-def test_what_peft_trains_and_tuner_does_not_is_refused(
-    settings: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_what_peft_trains_and_tuner_does_not_is_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
     config = write_adapter(tmp_path, **settings)
     with pytest.raises(AdapterError, match=message):
         continued(tmp_path, config)

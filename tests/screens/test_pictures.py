@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.screens.data.states import until_checked
 from tests.screens.golden import SNAPSHOTS, Golden, screen_text
@@ -27,6 +28,8 @@ async def test_the_screen_is_as_its_picture(
             if key == "4" and "no-data" not in name:
                 await until_checked(pilot, app)
         await until(pilot, lambda: picture.shows in screen_text(app), seconds=20)
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
         await _settled(pilot)
         golden.check(app, name, tmp_path)
 

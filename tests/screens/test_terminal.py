@@ -17,8 +17,8 @@ STEPS = 6
 def _with_draft(folder: Path, steps: int = STEPS) -> Path:
     """A login whose draft is the starter run, cut to a few steps."""
     recipe = tomlkit.parse(starter_recipe_text("runs"))
-    recipe["training"]["max_steps"] = steps  # type: ignore[index]
-    recipe["training"]["evaluate_every"] = steps  # type: ignore[index]
+    recipe["training"]["max_steps"] = steps
+    recipe["training"]["evaluate_every"] = steps
     (folder / "XDG_STATE_HOME" / "tuner").mkdir(parents=True)
     (folder / "XDG_STATE_HOME" / "tuner" / "draft.toml").write_text(tomlkit.dumps(recipe))
     return folder

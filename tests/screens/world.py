@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from textual.widgets import Input
-
 from tui_tuner.hardware import Gpu, GpuMeters, Hardware
 from tui_tuner.screens.app import TunerApp
 from tui_tuner.screens.environment import Environment
@@ -50,6 +48,5 @@ def environment(
 
 
 def make_app(folder: Path, hardware: Hardware = LAPTOP, *, is_in_process: bool = True) -> TunerApp:
-    """The real app in that world. The cursor of inputs stands still, for pictures."""
-    Input.cursor_blink = False
+    """The real app in that world."""
     return TunerApp(environment(folder, hardware, is_in_process=is_in_process))

@@ -61,4 +61,7 @@ def _lines(bindings: dict[tuple[object, ...], ActiveBinding], *, is_ascii: bool)
         text = label_of(active)
         if text:
             note = "" if active.enabled else "  (not now)"
-            yield f"  {active.binding.key_display or key_name(active.binding.key, is_plain=is_ascii):<12} {text}{note}", ""
+            yield (
+                f"  {active.binding.key_display or key_name(active.binding.key, is_plain=is_ascii):<12} {text}{note}",
+                "",
+            )

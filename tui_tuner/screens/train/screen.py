@@ -135,7 +135,9 @@ does not end it; `tuner attach` shows it again, from any login."""
         self._show_gauges(view)
         reading = read_curves(state)
         text = f"{reading.text} {reading.action}".strip()
-        mark = {"good": self.glyphs.done, "bad": self.glyphs.failed, "look": self.glyphs.attention}.get(reading.mood, "")
+        mark = {"good": self.glyphs.done, "bad": self.glyphs.failed, "look": self.glyphs.attention}.get(
+            reading.mood, ""
+        )
         line = self.query_one(".train-reading", Static)
         line.update(shown_line(f"{mark} {text}".strip(), limit=400))
         line.set_classes(f"train-reading -{reading.mood}")
