@@ -152,7 +152,7 @@ def test_doctor_reports_every_check_and_exits_by_them(tuner: Tuner) -> None:
         "CUDA",
         "bitsandbytes",
         "Triton",
-        "disk here",
+        "runs folder",
         "model cache",
         "terminal",
     } <= set(checks)

@@ -93,7 +93,6 @@ PICTURES = (
     Picture(
         name="runs/compared", make=some_runs, keys=("space", "space", "d"), shows="adapter.rank", sizes=((80, 24),)
     ),
-    Picture(name="runs/delete", make=some_runs, keys=("x",), shows="cannot be undone", sizes=((80, 24),)),
     Picture(name="runs/help", make=some_runs, keys=("question_mark",), shows="Keys here", sizes=((80, 24),)),
     Picture(name="runs/too-small", make=nothing, shows="tuner needs", sizes=((52, 15),)),
     Picture(name="train/nothing", make=nothing, keys=("6",), shows="No run is open"),

@@ -21,7 +21,10 @@ from tui_tuner.screens.draft_file import save_draft
 from tui_tuner.screens.shown import cell, shown, shown_line
 from tui_tuner.starter import starter_model_folder
 
-HOSTILE = "\x1b]0;owned\x07\x1b[2J[bold]x[/INST] [/] [@click=app.quit]y[/] \u202ereversed\u202c \x9b31m \x00\x7f\u200b\ud800 \r\n\t🏴‍☠️"
+HOSTILE = (
+    "\x1b]0;owned\x07\x1b[2J[bold]x[/INST] [/] [@click=app.quit]y[/]"
+    " \u202ereversed\u202c \x9b31m \x00\x7f\u200b\ud800 \r\n\t🏴‍☠️"
+)
 STEERING = {chr(code) for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), 0x200B)}
 
 

@@ -27,8 +27,7 @@ def _with_draft(folder: Path, steps: int = STEPS) -> Path:
 def _start_run(terminal: PseudoTerminal) -> None:
     terminal.wait_for("No runs yet")
     terminal.type("5")
-    terminal.wait_for("go")
-    time.sleep(1.0)
+    terminal.wait_for("g starts it")
     terminal.type("g")
     terminal.wait_for("Journal", 90)
     terminal.wait_for("step ", 90)

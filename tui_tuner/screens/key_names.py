@@ -1,4 +1,4 @@
-"""How keys are written for people: "⏎" for enter, "^n" for ctrl+n; and what a key does, in the words of who takes it."""
+"""How keys are written for people ("⏎" for enter, "^n" for ctrl+n), and what a key does, in its taker's words."""
 
 from textual.binding import ActiveBinding
 

@@ -4,7 +4,6 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
-from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
@@ -64,9 +63,8 @@ def _parts(package: str) -> Iterator[tuple[str, type[DOMNode]]]:
     for module in sorted(one.name for one in pkgutil.iter_modules(folder)):
         for found in vars(importlib.import_module(f"{package}.{module}")).values():
             is_own = isinstance(found, type) and found.__module__ == f"{package}.{module}"
-            if is_own and issubclass(found, Widget) and not issubclass(found, App) and own_bindings(found):
-                if module != "screen":
-                    yield _place(found), found
+            if is_own and module != "screen" and issubclass(found, Widget) and own_bindings(found):
+                yield _place(found), found
 
 
 def _place(owner: type[Widget]) -> str:

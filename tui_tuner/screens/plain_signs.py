@@ -1,7 +1,5 @@
 """The last step before a plain terminal: frames, dots and arrows become ASCII, each of the same width."""
 
-# ruff: noqa: RUF001 - the signs that look like others are the subject here
-
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color

@@ -94,7 +94,7 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
                 yield Transcript("right", self.glyphs)
             yield Static(classes="chat-vote")
             with Vertical(classes="panel chat-ask") as panel:
-                panel.border_subtitle = Content("⏎ sends · esc leaves this line")
+                panel.border_subtitle = Content("enter sends · esc leaves this line")
                 yield PromptBox()
 
     def wake(self) -> None:

@@ -231,7 +231,7 @@ class ModelScreen(Station):
         panel = self.query_one(".models")
         number = sum(1 for model in self._models if model.base is not None)
         panel.border_title = "Models · looking…" if self._is_looking else f"Models · {number} on this machine"
-        panel.border_subtitle = "⏎ chooses" if self.glyphs.name != "ascii" else "Enter chooses"
+        panel.border_subtitle = "enter chooses"
         self.query_one(".model-header", SizedPanel).show(lambda width, _height: rows.header(width, inks))
         self.query_one(".said", Static).update(shown_line(self._said))
         facts = self._facts(entry) if entry is not None else None
