@@ -72,7 +72,9 @@ def name_decision(draft: Draft, entry: Entry, models: Sequence[LocalModel]) -> N
     recipe, _ = draft.preview
     if recipe is None:
         return None
-    is_folder = entry.local is not None and entry.local.place != "cache"
+    if entry.local is not None and entry.local.place == "built in":
+        return NameDecision(typed=entry.name, loads=entry.name, reason="it comes with tuner")
+    is_folder = entry.local is not None and entry.local.place == "folder"
     if is_folder or not is_hub_id(entry.source) or Path(entry.source).exists():
         reason = "a folder on this machine is used as it is"
         return NameDecision(typed=entry.source, loads=entry.source, reason=reason)

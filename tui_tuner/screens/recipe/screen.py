@@ -232,7 +232,7 @@ class RecipeScreen(Station):
     def _show_panels(self) -> None:
         outlook, inks, glyphs = self.shown, self.inks, self.glyphs
         plan = outlook.plan
-        self.show_readout(Content.from_rich_text(side_panels.readout(outlook, glyphs, inks)))
+        self.show_readout(Content.from_rich_text(side_panels.readout(outlook, self.size.width - 2, glyphs, inks)))
         curve_panel, memory_panel = self.query_one(".curve-panel"), self.query_one(".memory-panel")
         curve, bars = self.query_one(".curve", SizedPanel), self.query_one(".memory", SizedPanel)
         self.query_one(".run", Static).update(side_panels.run_lines(outlook, inks))

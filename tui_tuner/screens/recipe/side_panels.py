@@ -96,19 +96,28 @@ def run_lines(outlook: Outlook, inks: Inks) -> Text:
     return Text("\n").join([*lines, *(Text(f"! {words}", style=inks.warning) for words in plan.warnings)])
 
 
-def readout(outlook: Outlook, glyphs: Glyphs, inks: Inks) -> Text:
-    """Whether it can start, and what it will be."""
-    plan = outlook.plan
+def readout(outlook: Outlook, width: int, glyphs: Glyphs, inks: Inks) -> Text:
+    """Whether it can start, and what it will be, in at most `width` cells: what is said elsewhere too goes first."""
     obstacle = start_obstacle(outlook)
-    text = Text(no_wrap=True)
-    if plan is not None:
-        schedule = plan.schedule
-        text.append(f"{schedule.total_steps:,} steps", style=inks.train + BOLD)
-        if schedule.total_tokens and obstacle is None:
-            text.append(f" · {short_count(schedule.total_tokens)} tokens", style=inks.plain)
-        text.append(" · memory ", style=inks.plain)
-        text.append_text(memory_words(plan.memory, 8, glyphs, inks))
-        text.append(" · " if obstacle else "", style=inks.muted)
     if obstacle is not None:
-        return text.append(f"{glyphs.attention} {obstacle[1]}", style=inks.warning)
-    return text.append(" · ", style=inks.muted).append("g starts it", style=inks.you + BOLD)
+        verdict = Text(f"{glyphs.attention} {obstacle[1]}", style=inks.warning)
+    else:
+        verdict = Text("g starts it", style=inks.you + BOLD)
+    parts = [*_run_parts(outlook, glyphs, inks), verdict]
+    line = Text(" · ", style=inks.muted).join(parts)
+    while line.cell_len > width and len(parts) > 1:
+        del parts[-2]
+        line = Text(" · ", style=inks.muted).join(parts)
+    line.no_wrap = True
+    return line
+
+
+def _run_parts(outlook: Outlook, glyphs: Glyphs, inks: Inks) -> list[Text]:
+    plan = outlook.plan
+    if plan is None:
+        return []
+    schedule = plan.schedule
+    parts = [Text(f"{schedule.total_steps:,} steps", style=inks.train + BOLD)]
+    if schedule.total_tokens and not outlook.is_data_assumed:
+        parts.append(Text(f"{short_count(schedule.total_tokens)} tokens", style=inks.plain))
+    return [*parts, Text.assemble(("memory ", inks.plain), memory_words(plan.memory, 8, glyphs, inks))]
