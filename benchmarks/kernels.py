@@ -25,7 +25,7 @@ from tui_tuner.kernels.attention_kernel import Scores, Tile
 from tui_tuner.kernels.attention_path import Path as AttentionPath
 from tui_tuner.kernels.documents import batch_of, pack_of
 from tui_tuner.kernels.gated_product import GatedGradients
-from tui_tuner.kernels.rms_norm import Norm
+from tui_tuner.kernels.rms_norm import Into, Norm
 from tui_tuner.kernels.rope import Heads, Rotation
 from tui_tuner.kernels.rope_tables import frequencies, tables
 
@@ -172,11 +172,11 @@ def norm_cases(shape: Shape) -> Iterator[Case]:
     leaf = x.clone().requires_grad_()
     output = eager_forward(leaf, weight)
     yield Case(
-        "RMSNorm", shape.name, lambda: rms_norm.forward(x, weight, norm, output=out),
+        "RMSNorm", shape.name, lambda: rms_norm.forward(x, weight, norm, into=Into(output=out)),
         lambda: eager_forward(x, weight), 2 * size,
     )  # fmt: skip
     yield Case(
-        "RMSNorm with residual", shape.name, lambda: rms_norm.forward(x, weight, norm, delta, out),
+        "RMSNorm with residual", shape.name, lambda: rms_norm.forward(x, weight, norm, delta, Into(output=out)),
         lambda: eager_forward(x + delta, weight), 4 * size,
     )  # fmt: skip
     yield Case(
@@ -195,7 +195,7 @@ def norm_cases(shape: Shape) -> Iterator[Case]:
     heads = randn(shape.tokens, shape.heads, shape.head_dim)
     of_head, into = randn(shape.head_dim), torch.empty_like(heads)
     yield Case(
-        "RMSNorm of heads", shape.name, lambda: rms_norm.forward(heads, of_head, norm, output=into),
+        "RMSNorm of heads", shape.name, lambda: rms_norm.forward(heads, of_head, norm, into=Into(output=into)),
         lambda: eager_forward(heads, of_head), 2 * heads.nbytes,
     )  # fmt: skip
     normed = layer_norm.forward(x, weight, weight, 1e-5)

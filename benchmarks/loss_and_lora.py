@@ -25,6 +25,7 @@ from tui_tuner.kernels import (
     adapter_gradients,
     cross_entropy,
     fp8,
+    fp8_rows,
     linear_cross_entropy,
     lora_layout,
     lora_linear,
@@ -372,15 +373,19 @@ def _time_fp8_product(shape: Shape, name: str, layout: LoraLayout, table: Table)
     base = randn(layout.out_features, layout.in_features)
     kept, made = (fp8.quantized_weight(base, keep_transposed=keep) for keep in (True, False))
     out, dx = torch.empty_like(dy), torch.empty_like(x)
-    scratch = torch.empty(layout.in_features, layout.out_features, dtype=fp8.DTYPE, device=CUDA)
-    quantized = fp8.quantize_rows(x)
+    scratch = torch.empty(layout.in_features, layout.out_features, dtype=fp8_rows.DTYPE, device=CUDA)
+    quantized = fp8_rows.quantize_rows(x)
     flops = 2 * shape.tokens * layout.in_features * layout.out_features
     where = (shape.name, f"fp8 {name}")
-    table.add((*where, "quantising x"), lambda: fp8.quantize_rows(x), num_bytes=1.5 * x.nbytes)
+    table.add((*where, "quantising x"), lambda: fp8_rows.quantize_rows(x), num_bytes=1.5 * x.nbytes)
     table.add((*where, "forward, product alone"), lambda: fp8.forward(quantized, kept, out), flops)
-    table.add((*where, "forward"), lambda: fp8.forward(fp8.quantize_rows(x), kept, out), flops)
-    table.add((*where, "backward, transpose kept"), lambda: fp8.backward(dy, kept, dx), flops)
-    table.add((*where, "backward, transpose made"), lambda: fp8.backward(dy, made, dx, scratch), flops)
+    table.add((*where, "forward"), lambda: fp8.forward(fp8_rows.quantize_rows(x), kept, out), flops)
+
+    def turn() -> fp8_rows.Fp8Rows:
+        return fp8_rows.quantize_rows(dy, kept.column_factors)
+
+    table.add((*where, "backward, transpose kept"), lambda: fp8.backward(turn(), kept, dx), flops)
+    table.add((*where, "backward, transpose made"), lambda: fp8.backward(turn(), made, dx, scratch), flops)
     table.add((*where, "forward, bf16"), lambda: torch.mm(x, base.T, out=out), flops)
 
 

@@ -17,30 +17,27 @@ from typing import Any
 import bitsandbytes as bnb
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from benchmarks.random_model import SHAPES
 from tui_tuner.engine.acceleration.accelerate import prepare
 from tui_tuner.engine.acceleration.graphs import GraphedSteps
 from tui_tuner.engine.adapters import add_adapters
 from tui_tuner.engine.batches import MicroBatch
+from tui_tuner.engine.bench.named_models import SHAPES
+from tui_tuner.engine.bench.shape_names import ShapeName
+from tui_tuner.engine.fp8_base import hold_in_fp8
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.optimizers import Optimizer, build_optimizer, trainable_groups
 from tui_tuner.hardware import probe_hardware
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL, HeadOptions
-from tui_tuner.plan import RunPlan
+from tui_tuner.plan import LayerCounts, MemoryFit, RunPlan
+from tui_tuner.planning.fitting.fit import expected_peak
+from tui_tuner.planning.own_layers.counts import layer_counts
 from tui_tuner.planning.run_plan import make_plan
 from tui_tuner.recipe import parse_recipe
 
+QUANTIZATIONS = {"bf16": "none", "fp8": "fp8", "nf4": "nf4"}
 POLICIES = {"keep": "off", "recompute": "layers", "offload": "offload"}
-HALF_BILLION = {
-    "vocab_size": 151936, "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24,
-    "num_attention_heads": 14, "num_key_value_heads": 2, "tie_word_embeddings": True,
-}  # fmt: skip
-TINY = {
-    "vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2,
-}  # fmt: skip
 
 
 def main() -> None:
@@ -48,14 +45,21 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = _config(options.size)
     plan = _plan(config, options, device)
-    plan = plan.model_copy(update={"recompute": POLICIES[options.policy], "layers": None})
+    held = options.base == "fp8" and options.turned == "kept"
+    counts = options.layers and LayerCounts(
+        keep=options.layers[0], recompute=options.layers[1], offload=options.layers[2]
+    )
+    plan = plan.model_copy(update={"recompute": POLICIES[options.policy], "layers": counts, "keeps_transposed": held})
     model, optimizer = _ready(config, options, plan, device)
+    resident = torch.cuda.memory_allocated() / 2**30 if device.type == "cuda" else 0.0
     batches = [_batch(options, config.vocab_size, seed).to(device) for seed in range(2)]
     if options.graphs == "off" and isinstance(model.micro_step, GraphedSteps):
         model = replace(model, micro_step=model.micro_step.eager)
     losses = [_step(model, optimizer, batches[index % 2]) for index in range(options.warmup)]
     seconds, host = _timed(model, optimizer, batches, options.steps, device)
     result = _result(options, config, model, seconds, host, device)
+    result["resident_gib"] = round(resident, 2)
+    result["expected_gib"] = round(_expected_peak(plan, options, config.num_hidden_layers) / 2**30, 2)
     result["loss"] = [round(losses[0], 4), round(_step(model, optimizer, batches[0]), 4)]
     print(json.dumps(result), flush=True)
     if options.json:
@@ -66,9 +70,11 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=["tiny", "0.5b", *sorted(SHAPES)], default="1b")
-    parser.add_argument("--base", choices=["bf16", "nf4"], default="bf16")
+    parser.add_argument("--size", choices=sorted(SHAPES), default="1b")
+    parser.add_argument("--base", choices=["bf16", "fp8", "nf4"], default="bf16")
+    parser.add_argument("--turned", choices=["kept", "made"], default="kept", help="of an fp8 base: the other order")
     parser.add_argument("--policy", choices=sorted(POLICIES), default="keep")
+    parser.add_argument("--layers", type=int, nargs=3, help="how many keep, compute again, wait on the host")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--length", type=int, default=2048)
     parser.add_argument("--steps", type=int, default=10)
@@ -83,15 +89,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _config(size: str) -> Any:
-    if size == "0.5b":
-        return Qwen2Config(**HALF_BILLION, max_position_embeddings=32768)
-    if size == "tiny":
-        return LlamaConfig(**TINY)
-    return LlamaConfig(
-        vocab_size=128256, num_attention_heads=32, num_key_value_heads=8, max_position_embeddings=131072,
-        rms_norm_eps=1e-5, **SHAPES[size],
-    )  # fmt: skip
+def _config(size: ShapeName) -> Any:
+    return AutoConfig.for_model(**SHAPES[size])
 
 
 def _plan(config: Any, options: argparse.Namespace, device: torch.device) -> RunPlan:
@@ -101,7 +100,7 @@ def _plan(config: Any, options: argparse.Namespace, device: torch.device) -> Run
     config.save_pretrained(folder)
     (folder / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     recipe = parse_recipe(f"""
-model = {{source = "{folder}", quantization = "{"nf4" if options.base == "nf4" else "none"}", dtype = "bfloat16"}}
+model = {{source = "{folder}", quantization = "{QUANTIZATIONS[options.base]}", dtype = "bfloat16"}}
 data.sources = [{{path = "{folder / "rows.jsonl"}"}}]
 data.max_length = {options.length}
 acceleration = {{device = "{device.type}", kernels = "{options.kernels}"}}
@@ -119,6 +118,8 @@ def _ready(
         module = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     if options.base == "nf4":
         _quantise(module)
+    if options.base == "fp8":
+        hold_in_fp8(module)
     model = TrainingModel(
         module=module, device=device, compute_dtype=torch.bfloat16, head=HeadOptions(), uses_autocast=False
     )
@@ -191,6 +192,7 @@ def _result(
     return {
         **{name: getattr(options, name) for name in ("size", "base", "policy", "batch", "length", "masked", "kernels")},
         "documents": options.documents,
+        "layers": options.layers,
         "tokens_per_second": round(tokens / seconds),
         "milliseconds": round(seconds * 1e3, 2),
         "host_milliseconds": round(host * 1e3, 2),
@@ -200,6 +202,14 @@ def _result(
         "workspace_gib": round(model.decoder.stack.space.num_bytes / 2**30, 2) if model.decoder else None,
         "device": torch.cuda.get_device_name() if is_gpu else "cpu",
     }
+
+
+def _expected_peak(plan: RunPlan, options: argparse.Namespace, num_layers: int) -> int:
+    """What the plan expects the allocator to count, without graphs."""
+    counts = plan.layers or layer_counts(plan.recompute, num_layers)
+    tokens = options.batch * options.length
+    with_layers = plan.model_copy(update={"layers": counts if options.kernels == "auto" else None})
+    return expected_peak(with_layers, MemoryFit(), options.batch, tokens).allocated
 
 
 def _operations_per_token(config: Any, options: argparse.Namespace) -> float:

@@ -6,16 +6,8 @@ import pytest
 import torch
 
 from tui_tuner.kernels.checking import relative_error
-from tui_tuner.kernels.fp8 import (
-    DTYPE,
-    Fp8Rows,
-    backward,
-    forward,
-    is_supported,
-    quantize_rows_kernel,
-    quantize_rows_reference,
-    quantized_weight,
-)
+from tui_tuner.kernels.fp8 import backward, forward, is_supported, quantized_weight, transpose_kernel
+from tui_tuner.kernels.fp8_rows import DTYPE, Fp8Rows, dequantize_rows, quantize_rows_kernel, quantize_rows_reference
 
 Quantize = Callable[..., Fp8Rows]
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -54,7 +46,12 @@ def test_products_lose_no_more_than_three_bits_cost(keep_transposed: bool) -> No
     w, x = randn(48, 64), randn(5, 64)
     weight = quantized_weight(w, keep_transposed=keep_transposed)
     out = forward(quantize_rows_reference(x), weight, torch.empty(5, 48))
-    grad = backward(out, weight, torch.empty(5, 64), torch.empty(64, 48, dtype=DTYPE))
+    grad = backward(
+        quantize_rows_reference(out, weight.column_factors),
+        weight,
+        torch.empty(5, 64),
+        torch.empty(64, 48, dtype=DTYPE),
+    )
     assert relative_error(out, x @ w.T) < 0.05
     assert relative_error(grad, out @ w) < 0.05
 
@@ -66,3 +63,26 @@ def test_dimensions_that_are_no_multiples_of_16_are_refused() -> None:
 
 def test_a_cpu_does_not_multiply_them() -> None:
     assert not is_supported(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (128, 256), (200, 48)])
+def test_bytes_are_turned(shape: tuple[int, int]) -> None:
+    source = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(1)).to(DEVICE, torch.uint8)
+    target = torch.empty(shape[::-1], dtype=torch.uint8, device=DEVICE)
+    transpose_kernel(source, target)
+    assert target.equal(source.t())
+
+
+def test_a_weight_read_back_is_three_bits_off() -> None:
+    w = randn(48, 64)
+    assert 0.01 < relative_error(dequantize_rows(quantize_rows_reference(w), torch.float32), w) < 0.04
+
+
+def test_a_bias_is_added_in_full() -> None:
+    weight, x, bias = (
+        quantized_weight(randn(48, 64), keep_transposed=False),
+        quantize_rows_reference(randn(5, 64)),
+        randn(48),
+    )
+    plain, shifted = (forward(x, weight, torch.empty(5, 48), one) for one in (None, bias))
+    torch.testing.assert_close(shifted, plain + bias)

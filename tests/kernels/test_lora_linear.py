@@ -108,7 +108,7 @@ def test_adding_to_what_is_there_adds_the_bias_too(extend: Callable[[Tensor, Lor
     x, base, adapters, grad = inputs(ONE)
     weight = filled(ONE, base, adapters, bias=randn(40, seed=2))
     alone = op.forward(extend(x, ONE), weight, torch.empty_like(grad))
-    torch.testing.assert_close(op.forward(extend(x, ONE), weight, grad.clone(), add=True), grad + alone)
+    torch.testing.assert_close(op.forward(extend(x, ONE), weight, torch.empty_like(grad), residual=grad), grad + alone)
 
 
 def test_the_gradient_of_the_input_may_be_added_and_may_be_left_out() -> None:

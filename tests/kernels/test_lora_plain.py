@@ -24,6 +24,7 @@ def by_formula(x: Tensor, lora: PlainLora, a: Tensor, b: Tensor, magnitude: Tens
     mask = 1.0 if lora.dropout is None else dropout(torch.ones_like(x), lora.dropout.probability, SEED, 5)
     adapted = lora.scaling * ((x * mask) @ a.T) @ b.T
     assert lora.bias is not None
+    assert lora.base is not None
     if magnitude is None:
         return x @ lora.base.T + adapted + lora.bias
     gain = magnitude / (lora.base + lora.scaling * b @ a).detach().norm(dim=1)
@@ -63,6 +64,7 @@ def test_dora_gives_what_peft_gives() -> None:
 
 def test_the_norm_of_each_row_needs_no_whole_product() -> None:
     _, lora, _ = case(dora=True, probability=None)
+    assert lora.base is not None
     wanted = (lora.base + lora.scaling * lora.b @ lora.a).norm(dim=1)
     torch.testing.assert_close(weight_norms(lora).double(), wanted, rtol=1e-5, atol=1e-5)
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from transformers.models.cohere2.modeling_cohere2 import Cohere2LayerNorm
 from transformers.models.gemma2.modeling_gemma2 import Gemma2RMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
@@ -10,7 +11,7 @@ from tui_tuner.kernels import rms_norm as op
 from tui_tuner.kernels.rms_norm import Norm, Normed, Style
 
 SHAPES = [(1, 64), (3, 896), (5, 1000), (7, 3, 64), (2, 5, 96)]
-STYLES: list[Style] = ["llama", "gemma"]
+STYLES: list[Style] = ["llama", "gemma", "layer"]
 
 
 def randn(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
@@ -50,7 +51,9 @@ def test_the_residual_is_added_and_its_gradient_too() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(("style", "theirs"), [("llama", LlamaRMSNorm), ("gemma", Gemma2RMSNorm)])
+@pytest.mark.parametrize(
+    ("style", "theirs"), [("llama", LlamaRMSNorm), ("gemma", Gemma2RMSNorm), ("layer", Cohere2LayerNorm)]
+)
 def test_it_rounds_as_transformers_does(dtype: torch.dtype, style: Style, theirs: type) -> None:
     module = theirs(896, eps=1e-5).to(dtype)
     module.weight.data.copy_(randn(896, dtype=dtype))
@@ -63,7 +66,7 @@ def test_it_rounds_as_transformers_does(dtype: torch.dtype, style: Style, theirs
 def test_views_of_larger_buffers_are_read_and_written() -> None:
     buffer, wide_output = randn(6, 4 * 64), torch.zeros(6, 2 * 64 + 8)
     heads, weight = buffer[:, 64:192].view(6, 2, 64), randn(64)
-    op.forward_kernel(heads, weight, Norm(1e-6), output=wide_output[:, :128].view(6, 2, 64))
+    op.forward_kernel(heads, weight, Norm(1e-6), into=op.Into(output=wide_output[:, :128].view(6, 2, 64)))
     torch.testing.assert_close(
         wide_output[:, :128], op.forward_reference(heads, weight, Norm(1e-6)).output.reshape(6, 128)
     )

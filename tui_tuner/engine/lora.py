@@ -1,4 +1,4 @@
-"""LoRA, rsLoRA and DoRA around one frozen linear module, 16/32-bit or NF4.
+"""LoRA, rsLoRA and DoRA around one frozen linear module, 16/32-bit, fp8 or NF4.
 
 Shapes: ... any leading dimensions, I in_features, O out_features, R rank.
 """
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tui_tuner.engine.fp8_base import from_bytes
 from tui_tuner.errors import ModelError
-from tui_tuner.plan import AdapterPlan
+from tui_tuner.plan import AdapterPlan, LoraTarget
 
 
 class LoraLinear(nn.Module):
@@ -24,20 +25,22 @@ class LoraLinear(nn.Module):
     `is_active = False` makes it the base module again.
     """
 
-    def __init__(self, base: nn.Linear, plan: AdapterPlan) -> None:
+    def __init__(self, base: nn.Linear, plan: AdapterPlan, target: LoraTarget) -> None:
         super().__init__()
         self.in_features, self.out_features = base.in_features, base.out_features
         self.weight, self.bias = base.weight, base.bias
-        self.scaling, self.dropout, self.is_active = plan.scaling, plan.dropout, True
-        device = base.weight.device
-        self.lora_A = nn.Parameter(torch.empty(plan.rank, base.in_features, device=device))
-        self.lora_B = nn.Parameter(torch.zeros(base.out_features, plan.rank, device=device))
+        self.weight_scales: Tensor | None
+        self.register_buffer("weight_scales", scales_of(base), persistent=False)
+        self.scaling, self.dropout, self.is_active = plan.scaling_of(target), plan.dropout, True
+        device, rank = base.weight.device, plan.rank_of(target)
+        self.lora_A = nn.Parameter(torch.empty(rank, base.in_features, device=device))
+        self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
         # The initialisation of the paper's code and of PEFT: B = 0 makes the adapter start as the identity.
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
         self.lora_magnitude_vector = nn.Parameter(self._adapted_row_norms()) if plan.use_dora else None
 
     def forward(self, x: Tensor) -> Tensor:
-        base_O = project(x, self.weight, self.bias)
+        base_O = project(x, self.weight, self.bias, self.weight_scales)
         if not self.is_active:
             return base_O
         dropped = functional.dropout(x, self.dropout, self.training)
@@ -48,13 +51,13 @@ class LoraLinear(nn.Module):
         if dropped is x:
             unbiased_O = base_O if self.bias is None else base_O - self.bias.to(x.dtype)
         else:
-            unbiased_O = project(dropped, self.weight, None)
+            unbiased_O = project(dropped, self.weight, None, self.weight_scales)
         return base_O + (scale_O - 1) * unbiased_O + scale_O * self.scaling * delta_O
 
     @torch.no_grad()
     def _adapted_row_norms(self) -> Tensor:
         """[O] float32: Euclidean norm of each row of W + scaling · B A."""
-        adapted_OI = dense_weight(self.weight).float() + self.scaling * (self.lora_B @ self.lora_A)
+        adapted_OI = dense_weight(self.weight, self.weight_scales).float() + self.scaling * (self.lora_B @ self.lora_A)
         return torch.linalg.vector_norm(adapted_OI, dim=1)
 
 
@@ -75,16 +78,26 @@ class TrainedLinear(nn.Module):
         return functional.linear(x, self.weight.to(x.dtype), bias)
 
 
-def project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x Wᵀ + b for a plain or an NF4 weight; gradients flow to x only where the weight is NF4."""
+def scales_of(module: nn.Module) -> Tensor | None:
+    """[O, 1] float32 of a weight that is held in fp8; None for others."""
+    scales = getattr(module, "weight_scales", None)
+    return scales if isinstance(scales, Tensor) else None
+
+
+def project(x: Tensor, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> Tensor:
+    """x Wᵀ + b for a plain, an fp8 or an NF4 weight; gradients flow to x only where the weight is NF4."""
+    if scales is not None:
+        return functional.linear(x, from_bytes(weight, scales, x.dtype), bias)
     if not isinstance(weight, bnb.nn.Params4bit):
         return functional.linear(x, weight, bias)
     bias = None if bias is None else bias.to(x.dtype)
     return bnb.matmul_4bit(x, weight, bias=bias, quant_state=weight.quant_state).to(x.dtype)
 
 
-def dense_weight(weight: Tensor) -> Tensor:
-    """[O, I]: the weight itself, or what an NF4 weight stands for."""
+def dense_weight(weight: Tensor, scales: Tensor | None = None) -> Tensor:
+    """[O, I]: the weight itself, or what an NF4 or (in float32) an fp8 weight stands for."""
+    if scales is not None:
+        return from_bytes(weight, scales, torch.float32)
     if not isinstance(weight, bnb.nn.Params4bit):
         return weight
     return bnb.functional.dequantize_4bit(weight.data, weight.quant_state)

@@ -66,7 +66,7 @@ class LogitFields:
 class LayerParts:
     """What each module of a decoder layer is for, where the layer is
 
-        x = x + attention(norm(x));  x = x + mlp(norm(x))
+        x = x + attention(norm(x));  x = x + mlp(norm(x))        or        x = x + attention(norm(x)) + mlp(norm(x))
 
     with a gated MLP and rotary positions. Norms on the way back to the residual, norms of queries and keys, and config
     fields are None where the family has none.
@@ -82,13 +82,19 @@ class LayerParts:
     input_norm: str = "input_layernorm"
     attention_norm: str | None = None
     """On what attention gives, before it is added."""
-    mlp_norm: str = "post_attention_layernorm"
-    """On what goes into the MLP."""
+    mlp_norm: str | None = "post_attention_layernorm"
+    """On what goes into the MLP; None where attention and MLP share the input's norm, side by side."""
     output_norm: str | None = None
     """On what the MLP gives, before it is added."""
     query_key_norms: tuple[str, str] | None = None
     norm_adds_one: bool = False
     """Whether norms multiply by 1 + weight, in float32 (Gemma)."""
+    norm_centres: bool = False
+    """Whether norms subtract the mean first (LayerNorm without a bias)."""
+    has_interleaved_rope: bool = False
+    """Whether neighbouring dimensions turn together, and not those half a head apart."""
+    turns_only_windows: bool = False
+    """Whether layers without a window know no positions."""
     activation_field: str = "hidden_act"
     score_softcap: str | None = None
     """Config field of the cap on attention scores."""

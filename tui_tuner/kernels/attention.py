@@ -22,6 +22,8 @@ from tui_tuner.kernels.documents import Documents, batch_of, pack_of
 from tui_tuner.kernels.launch import wide
 
 aten = torch.ops.aten
+FLOAT32_ERROR = 2e-6
+"""Measured on an H200 for capped scores in float32: 1.2e-6, in gradients that are sums of thousands of products."""
 CAUSAL_FROM_TOP_LEFT = 1
 """`custom_mask_type` of torch's memory-efficient attention."""
 
@@ -300,7 +302,7 @@ def _check(name: str, documents: Documents, scores: Scores, width: int, dtype: t
     exact, usual = (eager(inputs, grad, documents, scores, dtype) for dtype in (torch.float64, dtype))
     name = f"attention by {layout.path}{name}"
     for part, ours, in_double, theirs in zip(("", ", dq", ", dk", ", dv"), got, exact, usual, strict=True):
-        check = check_against(name + part, ours, in_double, theirs)
+        check = check_against(name + part, ours, in_double, theirs, FLOAT32_ERROR)
         yield check if part else timed(check, lambda: forward(inputs, layout), fused.nbytes + grad.nbytes)
 
 

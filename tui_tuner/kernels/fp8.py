@@ -4,7 +4,8 @@
     backward  dx = dy W: W's scales lie along the sum here, so they are multiplied into dy before that is quantised.
 
 Hardware multiplies both operands with the summed dimension last, so backward needs the transposed bytes: kept beside
-the weight, or made in a scratch buffer at each use. Adapters and head stay in 16 bits.
+the weight, or made in a scratch buffer at each use. Adapters and head stay in 16 bits. Gradients are e4m3 as well: with
+a scale a row their range is no concern, and e5m2 would double the error (docs/performance.md).
 """
 
 from collections.abc import Iterator
@@ -16,26 +17,16 @@ import triton.language as tl
 from torch import Tensor
 
 from tui_tuner.kernels.checking import Check, dtype_name, relative_error, timed
-from tui_tuner.kernels.launch import INTERPRETED, on_device_of, uses_kernel
+from tui_tuner.kernels.fp8_rows import DTYPE, Fp8Rows, quantize_rows, quantize_rows_reference
+from tui_tuner.kernels.launch import on_device_of
 
-DTYPE = torch.float8_e4m3fn
-LARGEST = 448.0
-"""The largest finite number of e4m3."""
-_PER_LARGEST = 1.0 / LARGEST
-"""A factor, not a divisor: torch multiplies by the inverse on a GPU and divides on a CPU, a last bit apart, and where a
-quotient lies half-way between two numbers that bit decides its byte."""
+FAST_FORWARD = True
+"""Whether tensor cores keep forward's sums, in fewer bits than float32: little beside 3 bits of each factor. Those of
+gradients, whose errors add up over all layers, are kept in float32."""
 ALIGNMENT = 16
 """Both dimensions of a weight must be multiples of this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fp8Rows:
-    """A matrix as bytes and scales: values * scales is what it stands for."""
-
-    values: Tensor
-    """[rows, columns] e4m3."""
-    scales: Tensor
-    """[rows, 1] float32."""
+TILE = 128
+"""Rows and columns that one program transposes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +34,15 @@ class Fp8Weight:
     """A frozen weight [out, in]."""
 
     rows: Fp8Rows
+    ones: Tensor
+    """[1, in] float32: the scales of backward's right side, whose own are multiplied into the left one."""
     transposed: Tensor | None = None
     """[in, out] e4m3; None where backward makes it in a scratch."""
+
+    @property
+    def column_factors(self) -> Tensor:
+        """[out]: what columns of dy are multiplied by before they are quantised."""
+        return self.rows.scales.view(-1)
 
 
 def is_supported(device: torch.device) -> bool:
@@ -60,65 +58,62 @@ def quantized_weight(weight: Tensor, *, keep_transposed: bool) -> Fp8Weight:
     """
     if weight.shape[0] % ALIGNMENT or weight.shape[1] % ALIGNMENT:
         raise ValueError(f"fp8 needs dimensions that are multiples of {ALIGNMENT}, not {tuple(weight.shape)}")
-    rows = quantize_rows(weight)
-    return Fp8Weight(rows, _transposed(rows.values) if keep_transposed else None)
+    return fp8_weight(quantize_rows(weight), keep_transposed=keep_transposed)
 
 
-def forward(x: Fp8Rows, weight: Fp8Weight, out: Tensor) -> Tensor:
-    """x [T, in] quantised by `quantize_rows` -> `out` [T, out] in bfloat16 or float32."""
-    return _scaled_product(x, weight.rows.values.t(), weight.rows.scales.t(), out)
+def fp8_weight(rows: Fp8Rows, *, keep_transposed: bool) -> Fp8Weight:
+    """From bytes and scales that are there already, which are not copied."""
+    ones = torch.ones(1, rows.values.shape[1], device=rows.values.device)
+    return Fp8Weight(rows, ones, transposed(rows.values) if keep_transposed else None)
 
 
-def backward(dy: Tensor, weight: Fp8Weight, out: Tensor, scratch: Tensor | None = None) -> Tensor:
-    """dy [T, out] -> gradient of x in `out` [T, in]; scratch [in, out] e4m3 where the weight keeps no transpose."""
-    quantized = quantize_rows(dy, weight.rows.scales.view(-1))
-    transposed = weight.transposed
-    if transposed is None:
-        transposed = _transposed(weight.rows.values, scratch)
-    ones = torch.ones(1, transposed.shape[0], device=dy.device)
-    return _scaled_product(quantized, transposed.t(), ones, out)
+def forward(x: Fp8Rows, weight: Fp8Weight, out: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x [T, in] quantised by `quantize_rows` -> `out` [T, out], contiguous; a GPU wants bfloat16."""
+    return _scaled_product(x, weight.rows.values.t(), weight.rows.scales.t(), out, bias, fast=FAST_FORWARD)
 
 
-def _transposed(values: Tensor, out: Tensor | None = None) -> Tensor:
-    """As bytes, since torch moves those on every device."""
-    flipped = values.view(torch.uint8).t()
+def backward(dy: Fp8Rows, weight: Fp8Weight, out: Tensor, scratch: Tensor | None = None) -> Tensor:
+    """dy [T, out], quantised with the weight's `column_factors` -> gradient of x in `out` [T, in], contiguous.
+
+    scratch: [in, out] e4m3, written to where the weight keeps no transpose.
+    """
+    right = weight.transposed
+    if right is None:
+        right = transposed(weight.rows.values, scratch)
+    return _scaled_product(dy, right.t(), weight.ones, out, None, fast=False)
+
+
+def transposed(values: Tensor, out: Tensor | None = None) -> Tensor:
+    """[rows, columns] e4m3 -> [columns, rows], into `out` where given."""
     if out is None:
-        return flipped.contiguous().view(DTYPE)
-    out.view(torch.uint8).copy_(flipped)
+        out = torch.empty(values.shape[1], values.shape[0], dtype=DTYPE, device=values.device)
+    source, target = values.view(torch.uint8), out.view(torch.uint8)
+    if values.is_cuda:
+        transpose_kernel(source, target)
+    else:
+        target.copy_(source.t())
     return out
 
 
-def _scaled_product(x: Fp8Rows, right: Tensor, right_scales: Tensor, out: Tensor) -> Tensor:
+def transpose_kernel(source: Tensor, target: Tensor) -> None:
+    """Bytes [rows, columns], contiguous, into [columns, rows]. Torch's own copy reads or writes single bytes."""
+    rows, columns = source.shape
+    with on_device_of(source):
+        _transpose[(triton.cdiv(rows, TILE), triton.cdiv(columns, TILE))](
+            source, target, rows, columns, TILE=TILE, num_warps=8
+        )
+
+
+def _scaled_product(
+    x: Fp8Rows, right: Tensor, right_scales: Tensor, out: Tensor, bias: Tensor | None, *, fast: bool
+) -> Tensor:
     if not x.values.is_cuda:
-        return out.copy_((x.values.float() * x.scales) @ (right.float() * right_scales))
+        product = (x.values.float() * x.scales) @ (right.float() * right_scales)
+        return out.copy_(product if bias is None else product + bias.float())
     return torch._scaled_mm(
-        x.values, right, scale_a=x.scales, scale_b=right_scales, out_dtype=out.dtype, use_fast_accum=False, out=out
-    )
-
-
-def quantize_rows(x: Tensor, column_factors: Tensor | None = None) -> Fp8Rows:
-    """x [T, D] (rows may be spaced), times `column_factors` [D] where given: its rows divided by amax * (1 / 448)."""
-    return (quantize_rows_kernel if uses_kernel(x) else quantize_rows_reference)(x, column_factors)
-
-
-def quantize_rows_reference(x: Tensor, column_factors: Tensor | None = None) -> Fp8Rows:
-    x = x.float() if column_factors is None else x.float() * column_factors
-    scales = (x.abs().amax(1, keepdim=True) * _PER_LARGEST).clamp_(min=1e-30)
-    return Fp8Rows((x / scales).clamp_(-LARGEST, LARGEST).to(DTYPE), scales)
-
-
-def quantize_rows_kernel(x: Tensor, column_factors: Tensor | None = None) -> Fp8Rows:
-    rows, columns = x.shape
-    values = torch.empty(rows, columns, dtype=DTYPE, device=x.device)
-    scales = torch.empty(rows, 1, dtype=torch.float32, device=x.device)
-    block = min(16384, triton.next_power_of_2(columns))
-    with on_device_of(x):
-        _quantize_rows[(rows,)](
-            x, column_factors, values, scales, x.stride(0), COLUMNS=columns, SCALED=column_factors is not None,
-            LARGEST=LARGEST, PER_LARGEST=_PER_LARGEST, BLOCK=block, num_warps=max(1, min(16, block // 512)),
-            enable_fp_fusion=False,
-        )  # fmt: skip
-    return Fp8Rows(values, scales)
+        x.values, right, scale_a=x.scales, scale_b=right_scales, bias=bias, out_dtype=out.dtype,
+        use_fast_accum=fast, out=out,
+    )  # fmt: skip
 
 
 def checks(device: torch.device) -> Iterator[Check]:
@@ -134,7 +129,7 @@ def checks(device: torch.device) -> Iterator[Check]:
     name = dtype_name(DTYPE)
     yield Check("fp8 product", name, relative_error(out, x.double() @ w.double().T), 0.05)
     grad, scratch = torch.empty_like(x), torch.empty(1024, 768, dtype=DTYPE, device=device)
-    backward(out, weight, grad, scratch)
+    backward(quantize_rows(out, weight.column_factors), weight, grad, scratch)
     yield Check("fp8 gradient", name, relative_error(grad, out.double() @ w.double()), 0.05)
     ours, wanted = quantize_rows(x), quantize_rows_reference(x)
     differing = float((ours.values.float() != wanted.values.float()).sum())
@@ -143,48 +138,10 @@ def checks(device: torch.device) -> Iterator[Check]:
 
 
 @triton.jit
-def _quantize_rows(  # type: ignore[no-untyped-def]
-    x,
-    column_factors,
-    values,
-    scales,
-    row_stride,
-    COLUMNS: tl.constexpr,
-    SCALED: tl.constexpr,
-    LARGEST: tl.constexpr,
-    PER_LARGEST: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    """One row a program: its largest magnitude, then its quotients; the second read is of the cache."""
-    row = tl.program_id(0).to(tl.int64)
-    x += row * row_stride
-    columns = tl.arange(0, BLOCK)
-    tops = tl.zeros([BLOCK], dtype=tl.float32)
-    for start in range(0, COLUMNS, BLOCK):
-        tops = tl.maximum(tops, tl.abs(_load(x, column_factors, start + columns, COLUMNS, SCALED)))
-    scale = tl.maximum(tl.max(tops, axis=0) * PER_LARGEST, 1e-30)
-    tl.store(scales + row, scale)
-    for start in range(0, COLUMNS, BLOCK):
-        quotient = tl.div_rn(_load(x, column_factors, start + columns, COLUMNS, SCALED), scale)
-        quotient = tl.minimum(tl.maximum(quotient, -LARGEST), LARGEST)
-        place = values + row * COLUMNS + start + columns
-        tl.store(place, _as_e4m3(quotient).to(values.dtype.element_ty), mask=start + columns < COLUMNS)
-
-
-@triton.jit
-def _load(x, column_factors, columns, COLUMNS: tl.constexpr, SCALED: tl.constexpr):  # type: ignore[no-untyped-def]
-    values = tl.load(x + columns, mask=columns < COLUMNS, other=0.0).to(tl.float32)
-    if SCALED:
-        values *= tl.load(column_factors + columns, mask=columns < COLUMNS, other=0.0)
-    return values
-
-
-@triton.jit
-def _as_e4m3(x):  # type: ignore[no-untyped-def]
-    """In the interpreter, whose own cast does not round, the nearest number that e4m3 has; elsewhere x as it is."""
-    if INTERPRETED:
-        bits = x.to(tl.uint32, bitcast=True)
-        bits = (bits + 0x7FFFF + ((bits >> 20) & 1)) & 0xFFF00000
-        # Below 2^-6 steps are 2^-9: adding a number whose last place is that rounds to them.
-        x = tl.where(tl.abs(x) < 0.015625, (x + 24576.0) - 24576.0, bits.to(tl.float32, bitcast=True))
-    return x
+def _transpose(source, target, rows, columns, TILE: tl.constexpr):  # type: ignore[no-untyped-def]
+    row = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
+    column = tl.program_id(1).to(tl.int64) * TILE + tl.arange(0, TILE)
+    inside = (row < rows)[:, None] & (column < columns)[None, :]
+    tile = tl.load(source + row[:, None] * columns + column[None, :], inside, 0)
+    flipped = (column < columns)[:, None] & (row < rows)[None, :]
+    tl.store(target + column[:, None] * rows + row[None, :], tl.trans(tile), flipped)

@@ -128,7 +128,7 @@ def _forward(  # type: ignore[no-untyped-def]
     inside = column < width
     gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
     up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-    activated, _ = _activation_and_slope(gate_value, ACTIVATION)
+    activated, _ = activation_and_slope(gate_value, ACTIVATION)
     dtype: tl.constexpr = product.dtype.element_ty
     result = rounded(rounded(activated, dtype).to(tl.float32) * up_value, dtype)
     tl.store(product + row * product_row + column, result, inside)
@@ -145,7 +145,7 @@ def _backward(  # type: ignore[no-untyped-def]
     grad_value = tl.load(grad + row * grad_row + column, inside, 0.0).to(tl.float32)
     gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
     up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-    activated, slope = _activation_and_slope(gate_value, ACTIVATION)
+    activated, slope = activation_and_slope(gate_value, ACTIVATION)
     dtype: tl.constexpr = grad_gate.dtype.element_ty
     activated = rounded(activated, dtype).to(tl.float32)
     tl.store(grad_gate + row * grad_gate_row + column, rounded(grad_value * up_value * slope, dtype), inside)
@@ -155,7 +155,7 @@ def _backward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _activation_and_slope(gate, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
+def activation_and_slope(gate, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
     if ACTIVATION == "silu":
         sigmoid = tl.sigmoid(gate)
         return gate * sigmoid, sigmoid * (1.0 + gate * (1.0 - sigmoid))

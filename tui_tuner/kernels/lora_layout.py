@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tui_tuner.kernels.fp8_rows import Fp8Rows
+
 RANK_MULTIPLE = 64
 """Rounds R up, so that rows begin at multiples of 128 bytes; 16 was no faster (docs/performance.md)."""
 
@@ -37,9 +39,14 @@ class LoraLayout:
         return sum(p.out_features for p in self.projections)
 
     @property
+    def rank(self) -> int:
+        """Sum of the ranks."""
+        return sum(p.rank for p in self.projections)
+
+    @property
     def padded_rank(self) -> int:
         """R."""
-        return -(-sum(p.rank for p in self.projections) // RANK_MULTIPLE) * RANK_MULTIPLE
+        return -(-self.rank // RANK_MULTIPLE) * RANK_MULTIPLE
 
     def rows(self, index: int) -> slice:
         """Of one projection, among the outputs."""
@@ -113,11 +120,26 @@ class Extended:
     """[T, R], filled by the products."""
     joined: Tensor | None = None
     """Both beside each other, where they are parts of one buffer."""
+    eight: Fp8Rows | None = None
+    """What is wide, in 8 bits, where a product reads it so and whoever made it has quantised it."""
 
     @classmethod
     def of(cls, buffer: Tensor, features: int) -> "Extended":
         """The first `features` columns of a buffer, and the others."""
         return cls(buffer[:, :features], buffer[:, features:], buffer)
+
+    def rows(self, rows: slice) -> "Extended":
+        """Views of some tokens."""
+        joined = None if self.joined is None else self.joined[rows]
+        return Extended(
+            self.wide[rows], self.ranks[rows], joined, None if self.eight is None else self.eight.rows(rows)
+        )
+
+    def with_ranks(self, ranks: int) -> "Extended":
+        """Views with room for `ranks` only, of a buffer that has more."""
+        if self.joined is None:
+            return Extended(self.wide, self.ranks[:, :ranks])
+        return Extended.of(self.joined[:, : self.wide.shape[1] + ranks], self.wide.shape[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ Where a tensor has no spare columns beside it, the adapter's part is added in a 
 
     forward    t = x A^T          y  = [x | t] [W | sB]^T
     backward   dt = dy (sB)       dx = [dy | dt] [W ; A]       dA += dt^T x       dB += s dy^T t
+
+A base in 8-bit floats has products of its own (lora_fp8.py).
 """
 
 from collections.abc import Iterator
@@ -14,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tui_tuner.kernels import lora_fp8
 from tui_tuner.kernels.adapter_gradients import add_adapter_gradients
 from tui_tuner.kernels.checking import Check, check_against
+from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
 from tui_tuner.kernels.lora_layout import (
     Extended,
     GradientPlaces,
@@ -26,24 +30,41 @@ from tui_tuner.kernels.lora_layout import (
     gradient_places,
 )
 
+AnyWeight = LoraWeight | Fp8LoraWeight
 
-def forward(x: Extended, weight: LoraWeight, out: Tensor, *, add: bool = False) -> Tensor:
-    """Fills `x.ranks` and `out` [T, out]; `add` adds to what `out` holds (a residual) instead."""
-    fill_ranks(x, weight)
+
+def forward(
+    x: Extended, weight: AnyWeight, out: Tensor, *, residual: Tensor | None = None, ranks: Tensor | None = None
+) -> Tensor:
+    """Fills `x.ranks` and `out` [T, out].
+
+    residual: added; may be `out`. ranks: x A^T [T, sum of the ranks], where it is known already.
+    """
+    if ranks is None:
+        fill_ranks(x, weight)
+    elif weight.layout.padded_rank > 0:
+        x.ranks[:, : weight.layout.rank].copy_(ranks)
+        # What lay there may be no number, and no number times 0 is none.
+        x.ranks[:, weight.layout.rank :].zero_()
+    if isinstance(weight, Fp8LoraWeight):
+        return lora_fp8.forward(x, weight, out, residual)
+    add = residual is not None
+    if residual is not None and residual.data_ptr() != out.data_ptr():
+        out.copy_(residual)
     if x.joined is not None:
         return _product(x.joined, weight.base_and_b.T, out, weight.bias, add)
     _product(x.wide, weight.base.T, out, weight.bias, add)
     return out.addmm_(x.ranks, weight.b.T) if weight.layout.padded_rank > 0 else out
 
 
-def fill_ranks(x: Extended, weight: LoraWeight) -> None:
+def fill_ranks(x: Extended, weight: AnyWeight) -> None:
     """x A^T into `x.ranks`, as forward does by the way."""
     if weight.layout.padded_rank > 0:
         torch.mm(x.wide, weight.a.T, out=x.ranks)
 
 
 def backward(
-    dy: Extended, x: Extended, weight: LoraWeight, places: GradientPlaces, grad_x: Tensor | None, *, add: bool = False
+    dy: Extended, x: Extended, weight: AnyWeight, places: GradientPlaces, grad_x: Tensor | None, *, add: bool = False
 ) -> None:
     """Fills `dy.ranks` and `grad_x` [T, in] (or adds to it), and adds the adapters' gradients.
 
@@ -57,14 +78,17 @@ def backward(
         input_gradient(dy, weight, grad_x, add=add)
 
 
-def fill_gradient_ranks(dy: Extended, weight: LoraWeight) -> None:
+def fill_gradient_ranks(dy: Extended, weight: AnyWeight) -> None:
     """dy (sB) into `dy.ranks`: the first step of backward, for callers that have x only after `input_gradient`."""
     if weight.layout.padded_rank > 0:
         torch.mm(dy.wide, weight.b, out=dy.ranks)
 
 
-def input_gradient(dy: Extended, weight: LoraWeight, grad_x: Tensor, *, add: bool = False) -> None:
+def input_gradient(dy: Extended, weight: AnyWeight, grad_x: Tensor, *, add: bool = False) -> None:
     """The last step of backward: `grad_x` [T, in] from `dy` with its ranks."""
+    if isinstance(weight, Fp8LoraWeight):
+        lora_fp8.input_gradient(dy, weight, grad_x, add=add)
+        return
     if dy.joined is not None:
         _product(dy.joined, weight.base_and_a, grad_x, None, add)
         return

@@ -3,7 +3,8 @@
     plain    y = x W^T + scaling drop(x) A^T B^T + bias
     DoRA     y = x W^T + (g - 1) drop(x) W^T + g scaling drop(x) A^T B^T + bias,   g = magnitude / |W + scaling B A|
 
-The norm is that of each output's row and counts as a constant in backward (Liu et al. 2024, section 4.3).
+The norm is that of each output's row and counts as a constant in backward (Liu et al. 2024, section 4.3). Layers
+compute x W^T and dy W for all projections of an input at once, and add here what one of them has beside it.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from torch import Tensor
 from tui_tuner.kernels.checking import Check, check_against
 from tui_tuner.kernels.dropout import dropout
 from tui_tuner.kernels.launch import wide
+from tui_tuner.kernels.wide_product import add_product
+
+DOT_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Dropout:
 class PlainLora:
     """One projection; all in the dtype that is computed in."""
 
-    base: Tensor
-    """[out, in]."""
+    base: Tensor | None
+    """[out, in]; DoRA alone reads it."""
     a: Tensor
     """[rank, in]."""
     b: Tensor
@@ -41,6 +45,8 @@ class PlainLora:
     dropout: Dropout | None = None
     magnitude: Tensor | None = None
     """[out], float32 of DoRA."""
+    squares: Tensor | None = None
+    """[out], float32: the squares of W's rows, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +60,96 @@ class PlainGradients:
 
 def forward(x: Tensor, lora: PlainLora) -> Tensor:
     """[T, in] -> [T, out]; nothing needs to be saved for backward but x."""
-    dropped = _dropped(x, lora)
-    s = dropped @ lora.a.T
-    if lora.magnitude is None:
-        out = _base_product(x, lora)
-        return out.addmm_(s, lora.b.T, alpha=lora.scaling)
-    gain = (lora.magnitude / weight_norms(lora)).to(x.dtype)
-    adapted = (dropped @ lora.base.T).addmm_(s, lora.b.T, alpha=lora.scaling)
-    if lora.dropout is None:
-        out = adapted * gain
-        return out if lora.bias is None else out.add_(lora.bias)
-    # x W^T - drop(x) W^T + g (drop(x) W^T + scaling ...): the product of the difference saves one of three.
-    return _base_product(x - dropped, lora).addcmul_(adapted, gain)
+    base = _base(lora)
+    return add_adapter(x, x @ base.T if lora.bias is None else torch.addmm(lora.bias, x, base.T), lora)
 
 
 def backward(dy: Tensor, x: Tensor, lora: PlainLora, gradients: PlainGradients) -> Tensor:
     """The gradient of x [T, in]; those of the adapter are added."""
+    dy = scale_gradient(dy.clone(), lora)
+    add_gradients(dy, x, lora, gradients)
+    return add_input_gradient(dy, dy @ _base(lora), lora)
+
+
+def add_adapter(x: Tensor, out: Tensor, lora: PlainLora) -> Tensor:
+    """`out` [T, out], which holds x W^T and the bias, becomes the projection's output."""
     dropped = _dropped(x, lora)
     s = dropped @ lora.a.T
-    scaled = dy
-    if lora.magnitude is not None and gradients.magnitude is not None:
-        norms = weight_norms(lora)
-        adapted = (dropped @ lora.base.T).addmm_(s, lora.b.T, alpha=lora.scaling)
-        gradients.magnitude.add_((wide(dy) * wide(adapted)).sum(0) / norms)
-        scaled = (dy * (lora.magnitude / norms)).to(dy.dtype)
-    ds = (scaled @ lora.b).mul_(lora.scaling)
-    kind = gradients.a.dtype
-    gradients.a.addmm_(ds.to(kind).T, dropped.to(kind))
-    gradients.b.addmm_(scaled.to(kind).T, s.to(kind), alpha=lora.scaling)
+    if lora.magnitude is None:
+        return out.addmm_(s, lora.b.T, alpha=lora.scaling)
+    gain = (lora.magnitude / weight_norms(lora)).to(x.dtype)
     if lora.dropout is None:
-        return (scaled @ lora.base).addmm_(ds, lora.a)
-    through_mask = ds @ lora.a if lora.magnitude is None else ((scaled - dy) @ lora.base).addmm_(ds, lora.a)
-    return _dropped(through_mask, lora).addmm_(dy, lora.base)
+        out = out if lora.bias is None else out.sub_(lora.bias)
+        out.addmm_(s, lora.b.T, alpha=lora.scaling).mul_(gain)
+        return out if lora.bias is None else out.add_(lora.bias)
+    unscaled = dropped @ _base(lora).T
+    out.sub_(unscaled)
+    return out.addcmul_(unscaled.addmm_(s, lora.b.T, alpha=lora.scaling), gain)
+
+
+def scale_gradient(dy: Tensor, lora: PlainLora) -> Tensor:
+    """`dy` [T, out] in place, as the other three want it: that of x W^T, which DoRA without dropout scales."""
+    if lora.magnitude is None or lora.dropout is not None:
+        return dy
+    return dy.mul_((lora.magnitude / weight_norms(lora)).to(dy.dtype))
+
+
+def add_input_gradient(dy: Tensor, grad_x: Tensor, lora: PlainLora) -> Tensor:
+    """The adapter's part, added to `grad_x` [T, in], which holds dy W."""
+    scaled = _scaled(dy, lora)
+    ds = (scaled @ lora.b).mul_(lora.scaling)
+    if lora.dropout is None:
+        return grad_x.addmm_(ds, lora.a)
+    through = ds @ lora.a
+    if lora.magnitude is not None:
+        through.addmm_(scaled.sub_(dy), _base(lora))
+    return grad_x.add_(_dropped(through, lora))
+
+
+def add_gradients(dy: Tensor, x: Tensor, lora: PlainLora, gradients: PlainGradients) -> None:
+    """Those of A, B and the magnitude."""
+    dropped = _dropped(x, lora)
+    s, scaled = dropped @ lora.a.T, _scaled(dy, lora)
+    if lora.magnitude is not None and gradients.magnitude is not None:
+        adapted = (dropped @ _base(lora).T).addmm_(s, lora.b.T, alpha=lora.scaling)
+        # dy is scaled by magnitude / norm already; elsewhere the norm alone is missing.
+        divisor = lora.magnitude if lora.dropout is None else weight_norms(lora)
+        gradients.magnitude.add_(_column_dots(dy, adapted) / divisor)
+    ds = (scaled @ lora.b).mul_(lora.scaling)
+    add_product(gradients.a, ds.T, dropped)
+    add_product(gradients.b, scaled.T, s, lora.scaling)
 
 
 def weight_norms(lora: PlainLora) -> Tensor:
     """|W + scaling B A| of each row [out], float32, without building the sum: the square of a sum, term by term."""
-    a, b = wide(lora.a), wide(lora.b)
-    squares = torch.linalg.vector_norm(lora.base, dim=1, dtype=a.dtype).square()
-    cross = (wide(lora.base @ lora.a.T) * b).sum(1)
+    a, b, base = wide(lora.a), wide(lora.b), _base(lora)
+    squares = row_squares(base) if lora.squares is None else lora.squares
+    cross = (wide(base @ lora.a.T) * b).sum(1)
     own = ((b @ (a @ a.T)) * b).sum(1)
     return (squares + 2 * lora.scaling * cross + lora.scaling**2 * own).sqrt()
+
+
+def row_squares(base: Tensor) -> Tensor:
+    """[out], float32."""
+    return torch.linalg.vector_norm(base, dim=1, dtype=wide(base[:0]).dtype).square()
+
+
+def _base(lora: PlainLora) -> Tensor:
+    assert lora.base is not None
+    return lora.base
+
+
+def _scaled(dy: Tensor, lora: PlainLora) -> Tensor:
+    """The gradient of W x + scaling B A x."""
+    if lora.magnitude is None or lora.dropout is None:
+        return dy
+    return (dy * (lora.magnitude / weight_norms(lora))).to(dy.dtype)
+
+
+def _column_dots(left: Tensor, right: Tensor) -> Tensor:
+    """The dot product of each pair of columns, float32, some rows at a time."""
+    parts = zip(left.split(DOT_ROWS), right.split(DOT_ROWS), strict=True)
+    return torch.stack([(wide(one) * wide(other)).sum(0) for one, other in parts]).sum(0)
 
 
 def _dropped(x: Tensor, lora: PlainLora) -> Tensor:
@@ -102,13 +157,9 @@ def _dropped(x: Tensor, lora: PlainLora) -> Tensor:
     return x if drop is None else dropout(x, drop.probability, drop.seed, drop.stream)
 
 
-def _base_product(x: Tensor, lora: PlainLora) -> Tensor:
-    return x @ lora.base.T if lora.bias is None else torch.addmm(lora.bias, x, lora.base.T)
-
-
 def reference(x: Tensor, lora: PlainLora) -> Tensor:
     """By autograd; without dropout."""
-    weight = lora.base + lora.scaling * lora.b @ lora.a
+    weight = _base(lora) + lora.scaling * lora.b @ lora.a
     if lora.magnitude is not None:
         weight = weight * (lora.magnitude / weight.detach().norm(dim=1)).unsqueeze(1)
     return torch.nn.functional.linear(x, weight, lora.bias)
@@ -137,7 +188,7 @@ def _zeros(tensor: Tensor) -> Tensor:
 
 def _as(lora: PlainLora, dtype: torch.dtype) -> PlainLora:
     magnitude = None if lora.magnitude is None else lora.magnitude.to(dtype)
-    return PlainLora(lora.base.to(dtype), lora.a.to(dtype), lora.b.to(dtype), lora.scaling, magnitude=magnitude)
+    return PlainLora(_base(lora).to(dtype), lora.a.to(dtype), lora.b.to(dtype), lora.scaling, magnitude=magnitude)
 
 
 def _by_autograd(x: Tensor, lora: PlainLora, dy: Tensor) -> tuple[Tensor, Tensor]:

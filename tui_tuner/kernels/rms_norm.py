@@ -1,4 +1,5 @@
-"""RMSNorm in Llama's and Gemma's form, alone or with the residual addition before it, and their gradients in one pass.
+"""RMSNorm in Llama's and Gemma's form and LayerNorm without a bias, alone or with the residual addition before it, and
+their gradients in one pass.
 
 Saved for backward are the normalised input and one float32 a row; the output never is. Inputs are [T, D] or, for the
 norm of each head, [T, H, D], with any strides but 1 in the last dimension; outputs may be views of larger buffers.
@@ -14,10 +15,12 @@ import triton.language as tl
 from torch import Tensor
 
 from tui_tuner.kernels.checking import Check, check_against, leaf, timed
+from tui_tuner.kernels.fp8_rows import Fp8Rows, eight_bits, inverse_of, quantize_rows_reference, scale_of
 from tui_tuner.kernels.launch import on_device_of, persistent_programs, rounded, uses_kernel, warps_for, wide
 
-Style = Literal["llama", "gemma"]
-"""llama: weight * cast(x * rstd), the product rounded again. gemma: cast(x * rstd * (1 + weight)), rounded once."""
+Style = Literal["llama", "gemma", "layer"]
+"""llama: weight * cast(x * rstd), the product rounded again. gemma: cast(x * rstd * (1 + weight)), rounded once.
+layer: cast((x - mean) * rstd * weight), rounded once, rstd that of x - mean (Cohere)."""
 ELEMENTS = 4096
 """Of a program's tile: several short rows (heads), or one long one."""
 
@@ -42,6 +45,21 @@ class Normed:
 
 
 @dataclass(frozen=True, slots=True)
+class Into:
+    """Where forward writes; what is None it makes anew. Any rows may be spaced."""
+
+    output: Tensor | None = None
+    summed: Tensor | None = None
+    """May be the storage of the residual."""
+    rstd: Tensor | None = None
+    eight: Fp8Rows | None = None
+    """The output once more in 8 bits, of whole rows only; left out where it is None."""
+
+
+NEW = Into()
+
+
+@dataclass(frozen=True, slots=True)
 class NormGradients:
     x: Tensor
     """Of x, and so of the residual as well."""
@@ -61,11 +79,9 @@ def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, norm: Norm) -> tup
     return output, summed
 
 
-def forward(
-    x: Tensor, weight: Tensor, norm: Norm, residual: Tensor | None = None, output: Tensor | None = None
-) -> Normed:
-    """Kernel or reference, by `uses_kernel`. `output`, where given, is written to."""
-    return (forward_kernel if uses_kernel(x) else forward_reference)(x, weight, norm, residual, output)
+def forward(x: Tensor, weight: Tensor, norm: Norm, residual: Tensor | None = None, into: Into = NEW) -> Normed:
+    """Kernel or reference, by `uses_kernel`."""
+    return (forward_kernel if uses_kernel(x) else forward_reference)(x, weight, norm, residual, into)
 
 
 def backward(
@@ -82,12 +98,19 @@ def backward(
 
 
 def forward_reference(
-    x: Tensor, weight: Tensor, norm: Norm, residual: Tensor | None = None, output: Tensor | None = None
+    x: Tensor, weight: Tensor, norm: Norm, residual: Tensor | None = None, into: Into = NEW
 ) -> Normed:
-    summed = x if residual is None else (wide(x) + wide(residual)).to(x.dtype)
-    rstd = torch.rsqrt(wide(summed).square().mean(-1) + norm.eps)
-    normed = _scaled_by_weight(wide(summed) * rstd.unsqueeze(-1), weight, norm).to(x.dtype)
-    return Normed(normed if output is None else output.copy_(normed), rstd.reshape(-1), summed)
+    summed = x if residual is None else _put((wide(x) + wide(residual)).to(x.dtype), into.summed)
+    centred = _centred(wide(summed), norm)
+    rstd = torch.rsqrt(centred.square().mean(-1) + norm.eps)
+    normed = _scaled_by_weight(centred * rstd.unsqueeze(-1), weight, norm).to(x.dtype)
+    if into.eight is not None:
+        quantize_rows_reference(normed, into=into.eight)
+    return Normed(_put(normed, into.output), _put(rstd.reshape(-1), into.rstd), summed)
+
+
+def _put(value: Tensor, place: Tensor | None) -> Tensor:
+    return value if place is None else place.copy_(value)
 
 
 def backward_reference(
@@ -96,9 +119,10 @@ def backward_reference(
 ) -> NormGradients:  # fmt: skip
     summed = saved.summed
     rstd = saved.rstd.view(summed.shape[:-1]).unsqueeze(-1)
-    normed = wide(summed) * rstd
-    scaled_grad = wide(grad) * (wide(weight) if norm.style == "llama" else 1.0 + wide(weight))
-    dx = rstd * (scaled_grad - normed * (scaled_grad * normed).mean(-1, keepdim=True))
+    normed = _centred(wide(summed), norm) * rstd
+    scaled_grad = wide(grad) * (1.0 + wide(weight) if norm.style == "gemma" else wide(weight))
+    # What is subtracted from all of a row takes the mean of the gradient with it.
+    dx = rstd * _centred(scaled_grad - normed * (scaled_grad * normed).mean(-1, keepdim=True), norm)
     if grad_summed is not None:
         dx = dx + wide(grad_summed)
     dw = (wide(grad) * normed).flatten(0, -2).sum(0) if trains_weight else None
@@ -107,25 +131,31 @@ def backward_reference(
     return NormGradients(dx.to(summed.dtype) if grad_x is None else grad_x.copy_(dx), dw)
 
 
+def _centred(x: Tensor, norm: Norm) -> Tensor:
+    return x - x.mean(-1, keepdim=True) if norm.style == "layer" else x
+
+
 def _scaled_by_weight(normed: Tensor, weight: Tensor, norm: Norm) -> Tensor:
     if norm.style == "gemma":
         return normed * (1.0 + wide(weight))
     return wide(weight) * normed
 
 
-def forward_kernel(
-    x: Tensor, weight: Tensor, norm: Norm, residual: Tensor | None = None, output: Tensor | None = None
-) -> Normed:
+def forward_kernel(x: Tensor, weight: Tensor, norm: Norm, residual: Tensor | None = None, into: Into = NEW) -> Normed:
     rows = _Rows.of(x)
-    output = torch.empty(x.shape, dtype=x.dtype, device=x.device) if output is None else output
-    summed = x if residual is None else torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    rstd = torch.empty(rows.count, dtype=torch.float32, device=x.device)
+    output = torch.empty(x.shape, dtype=x.dtype, device=x.device) if into.output is None else into.output
+    summed = x
+    if residual is not None:
+        summed = torch.empty(x.shape, dtype=x.dtype, device=x.device) if into.summed is None else into.summed
+    rstd = torch.empty(rows.count, dtype=torch.float32, device=x.device) if into.rstd is None else into.rstd
+    eight, scales = (None, None) if into.eight is None else (into.eight.values, into.eight.scales)
     with on_device_of(x):
         _forward[(triton.cdiv(rows.count, rows.per_program),)](
             x, *_strides(x), residual, *_strides(residual), weight, output, *_strides(output),
-            summed, *_strides(summed), rstd, rows.count, rows.heads, rows.width, norm.eps,
-            ADD=residual is not None, GEMMA=norm.style == "gemma", ROWS=rows.per_program, BLOCK=rows.block,
-            num_warps=rows.warps, enable_fp_fusion=False,
+            summed, *_strides(summed), rstd, eight, scales, rows.count, rows.heads, rows.width, norm.eps,
+            ADD=residual is not None, GEMMA=norm.style == "gemma", CENTRED=norm.style == "layer",
+            EIGHT=into.eight is not None, ROWS=rows.per_program, BLOCK=rows.block, num_warps=rows.warps,
+            enable_fp_fusion=False,
         )  # fmt: skip
     return Normed(output, rstd, summed)
 
@@ -147,8 +177,9 @@ def backward_kernel(
             grad, *_strides(grad), summed, *_strides(summed), weight, saved.rstd,
             grad_summed, *_strides(grad_summed), grad_x, *_strides(grad_x), output, *_strides(output),
             partial, rows.count, rows.heads, rows.width, programs,
-            ADD=grad_summed is not None, GEMMA=norm.style == "gemma", AGAIN=output is not None, TRAINS=trains_weight,
-            ROWS=rows.per_program, BLOCK=rows.block, num_warps=rows.warps, enable_fp_fusion=False,
+            ADD=grad_summed is not None, GEMMA=norm.style == "gemma", CENTRED=norm.style == "layer",
+            AGAIN=output is not None, TRAINS=trains_weight, ROWS=rows.per_program, BLOCK=rows.block,
+            num_warps=rows.warps, enable_fp_fusion=False,
         )  # fmt: skip
     return NormGradients(grad_x, partial.sum(0) if trains_weight else None)
 
@@ -182,8 +213,9 @@ def _strides(x: Tensor | None) -> tuple[int, int]:
 @triton.jit(do_not_specialize=["count"])
 def _forward(  # type: ignore[no-untyped-def]
     x, x_token, x_head, residual, residual_token, residual_head, weight, output, output_token, output_head,
-    summed, summed_token, summed_head, rstds, count, heads, width, eps,
-    ADD: tl.constexpr, GEMMA: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+    summed, summed_token, summed_head, rstds, eight, scales, count, heads, width, eps,
+    ADD: tl.constexpr, GEMMA: tl.constexpr, CENTRED: tl.constexpr, EIGHT: tl.constexpr,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)[:, None]
     column = tl.arange(0, BLOCK)[None, :]
@@ -195,11 +227,19 @@ def _forward(  # type: ignore[no-untyped-def]
         value_rounded = rounded(value, summed.dtype.element_ty)
         tl.store(summed + token * summed_token + head * summed_head + column, value_rounded, inside)
         value = value_rounded.to(tl.float32)
+    if CENTRED:
+        value = _without_mean(value, inside, width)
     rstd = tl.rsqrt(tl.sum(value * value, 1) / width + eps)[:, None]
     tl.store(rstds + row, rstd, row < count)
     scale = tl.load(weight + column, column < width, 0.0).to(tl.float32)
-    result = _times_weight(value * rstd, scale, output.dtype.element_ty, GEMMA)
+    result = _times_weight(value * rstd, scale, output.dtype.element_ty, GEMMA, CENTRED)
     tl.store(output + token * output_token + head * output_head + column, result, inside)
+    if EIGHT:
+        result = tl.where(inside, result.to(tl.float32), 0.0)
+        scale = scale_of(tl.max(tl.abs(result), 1))[:, None]
+        tl.store(scales + row, scale, row < count)
+        place = eight + token * width + column
+        tl.store(place, eight_bits(result * inverse_of(scale)).to(eight.dtype.element_ty), inside)
 
 
 @triton.jit(do_not_specialize=["count", "programs"])
@@ -207,7 +247,7 @@ def _backward(  # type: ignore[no-untyped-def]
     grad, grad_token, grad_head, summed, summed_token, summed_head, weight, rstds,
     grad_summed, grad_summed_token, grad_summed_head, grad_x, grad_x_token, grad_x_head,
     output, output_token, output_head, partial, count, heads, width, programs,
-    ADD: tl.constexpr, GEMMA: tl.constexpr, AGAIN: tl.constexpr, TRAINS: tl.constexpr,
+    ADD: tl.constexpr, GEMMA: tl.constexpr, CENTRED: tl.constexpr, AGAIN: tl.constexpr, TRAINS: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     column = tl.arange(0, BLOCK)[None, :]
@@ -221,14 +261,18 @@ def _backward(  # type: ignore[no-untyped-def]
         value = tl.load(summed + token * summed_token + head * summed_head + column, inside, 0.0).to(tl.float32)
         dy = tl.load(grad + token * grad_token + head * grad_head + column, inside, 0.0).to(tl.float32)
         rstd = tl.load(rstds + row, row < count, 0.0)
+        if CENTRED:
+            value = _without_mean(value, inside, width)
         normed = value * rstd
         dn = dy * scale
         dx = rstd * (dn - normed * (tl.sum(dn * normed, 1) / width)[:, None])
+        if CENTRED:
+            dx = _without_mean(dx, inside, width)
         if ADD:
             place = grad_summed + token * grad_summed_token + head * grad_summed_head + column
             dx += tl.load(place, inside, 0.0).to(tl.float32)
         if AGAIN:
-            result = _times_weight(normed, weight_value, output.dtype.element_ty, GEMMA)
+            result = _times_weight(normed, weight_value, output.dtype.element_ty, GEMMA, CENTRED)
             tl.store(output + token * output_token + head * output_head + column, result, inside)
         if TRAINS:
             weight_gradient += dy * normed
@@ -241,11 +285,21 @@ def _backward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _times_weight(normed, weight, dtype: tl.constexpr, GEMMA: tl.constexpr):  # type: ignore[no-untyped-def]
+def _without_mean(value, inside, width):  # type: ignore[no-untyped-def]
+    """Of each row; what lies outside stays 0."""
+    return tl.where(inside, value - (tl.sum(value, 1) / width)[:, None], 0.0)
+
+
+@triton.jit
+def _times_weight(  # type: ignore[no-untyped-def]
+    normed, weight, dtype: tl.constexpr, GEMMA: tl.constexpr, CENTRED: tl.constexpr
+):
     # float32 times float32 of two rounded factors, rounded once, is what a product in the narrow type gives.
     if GEMMA:
         return rounded(normed * (1.0 + weight), dtype)
-    else:  # noqa: RET505
+    elif CENTRED:  # noqa: RET505
+        return rounded(normed * weight, dtype)
+    else:
         return rounded(rounded(normed, dtype).to(tl.float32) * weight, dtype)
 
 
@@ -273,7 +327,7 @@ class _RmsNorm(torch.autograd.Function):
 
 def checks(device: torch.device) -> Iterator[Check]:
     """Output and gradients of both styles, of whole rows and of heads, beside plain torch in the same dtype."""
-    for style in ("llama", "gemma"):
+    for style in ("llama", "gemma", "layer"):
         for shape in ((4096, 4096), (37, 5, 128)):
             for dtype in (torch.float32, torch.float16, torch.bfloat16):
                 yield from _check(Norm(1e-6, style), shape, dtype, device)
@@ -298,8 +352,11 @@ def _check(norm: Norm, shape: tuple[int, ...], dtype: torch.dtype, device: torch
 def eager(x: Tensor, weight: Tensor, grad: Tensor, norm: Norm, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Output, dx and dw by autograd, as models' own code computes them in `dtype`."""
     inputs = leaf(x, dtype), leaf(weight, dtype)
-    normed = wide(inputs[0]) * torch.rsqrt(wide(inputs[0]).square().mean(-1, keepdim=True) + norm.eps)
-    llama = norm.style == "llama"
-    output = inputs[1] * normed.to(dtype) if llama else (normed * (1.0 + wide(inputs[1]))).to(dtype)
+    centred = _centred(wide(inputs[0]), norm)
+    normed = centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + norm.eps)
+    if norm.style == "llama":
+        output = inputs[1] * normed.to(dtype)
+    else:
+        output = _scaled_by_weight(normed, inputs[1], norm).to(dtype)
     dx, dw = torch.autograd.grad(output, inputs, grad.to(dtype))
     return output.detach(), dx, dw

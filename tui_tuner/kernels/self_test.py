@@ -24,6 +24,7 @@ from tui_tuner.kernels import (
     nf4,
     rms_norm,
     rope,
+    thin_product,
 )
 from tui_tuner.kernels.checking import Check
 
@@ -38,6 +39,7 @@ OPERATIONS: tuple[tuple[str, Callable[[torch.device], Iterator[Check]]], ...] = 
     ("NF4", nf4.checks),
     ("fp8", fp8.checks),
     ("fused LoRA", lora_linear.checks),
+    ("thin product", thin_product.checks),
     ("LoRA", lora_plain.checks),
     ("adapter gradients", adapter_gradients.checks),
     ("dropout", dropout.checks),

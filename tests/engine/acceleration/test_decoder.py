@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.engine.acceleration.twins import BATCHES, decoder_of, twins
+from tests.engine.acceleration.twins import BATCHES, POLICIES, decoder_of, twins
 from tests.engine.test_families import LENGTHS
 from tui_tuner.engine.acceleration.decoder import FixedShape, in_one_line
 from tui_tuner.engine.acceleration.graphs import bound
@@ -77,3 +77,15 @@ def test_the_input_is_left_as_it_was_and_gets_its_gradient(tmp_path: Path) -> No
     assert torch.equal(x, before)
     assert once.any()
     assert torch.equal(once, again)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("case", ["llama", "gemma3", "granite_multipliers"])
+def test_short_passes_give_the_gradients_of_one(tmp_path: Path, case: str, policy: str) -> None:
+    pair = twins(tmp_path, case, batches=[])
+    space = decoder_of(pair.prepared.model).stack.space
+    whole = pair.ours("packed", POLICIES[policy])
+    space.pass_tokens = 5
+    in_passes = pair.ours("packed", POLICIES[policy])
+    assert in_passes.loss == pytest.approx(whole.loss, rel=1e-6)
+    assert torch.allclose(in_passes.flat, whole.flat, atol=1e-5)

@@ -20,7 +20,7 @@ from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.optimizers import trainable_groups
 from tui_tuner.hardware import probe_hardware
 from tui_tuner.kernels.cross_entropy import LossSum
-from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, RECOMPUTE, Policy
+from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_LEAN, RECOMPUTE, Policy
 from tui_tuner.kernels.linear_cross_entropy import Head
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.run_plan import make_plan
@@ -30,7 +30,7 @@ POLICIES = {
     "recompute": RECOMPUTE,
     "offload": OFFLOAD,
     "keep qkv": Policy(keeps_qkv=True),
-    "middle on host": Policy(keeps_middle=True, on_host=True),
+    "offload, lean": OFFLOAD_LEAN,
 }
 ALL = tuple(range(len(LENGTHS)))
 BATCHES = {
@@ -85,15 +85,18 @@ class Twins:
         )
 
 
-def twins(folder: Path, case: str, *overrides: str, batches: Sequence[str] = tuple(BATCHES)) -> Twins:
-    """The model of a case of `test_families`."""
-    plan = make_plan(recipe_in(folder, *overrides, model=write_case(folder, case)), probe_hardware())
+def twins(
+    folder: Path, case: str | Path, *overrides: str, batches: Sequence[str] = tuple(BATCHES), strength: float = 0.1
+) -> Twins:
+    """case: the name of one of `test_families`, or the folder of a model. strength: standard deviation of adapters."""
+    model_folder = case if isinstance(case, Path) else write_case(folder, case)
+    plan = make_plan(recipe_in(folder, *overrides, model=model_folder), probe_hardware())
     model = load_model(plan)
     trained = add_adapters(model.module, plan.adapter, model.compute_dtype)
     torch.manual_seed(1)
     with torch.no_grad():
         for one in trained.tensors:
-            noise = torch.randn_like(one.parameter) * 0.1
+            noise = torch.randn_like(one.parameter) * strength
             one.parameter.copy_(noise if one.group.startswith("lora") else one.parameter + noise)
     theirs = {name: _their_answer(model, trained, BATCHES[name]) for name in batches}
     groups = {group.name: number for number, group in enumerate(trainable_groups(trained, plan))}

@@ -21,7 +21,7 @@ from tui_tuner.engine.loading import recompute_layers
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.families import LayerParts, ModelFamily, family_for
 from tui_tuner.kernels.flat_parameters import refresh_copies
-from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, RECOMPUTE, Policy
+from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_LEAN, RECOMPUTE, Policy
 from tui_tuner.kernels.layer.saved import HostMemory
 from tui_tuner.kernels.layer.stack import Stack
 from tui_tuner.kernels.layer.workspace import Workspace
@@ -29,6 +29,10 @@ from tui_tuner.kernels.linear_cross_entropy import Head
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.own_layers.counts import layer_counts
 
+__all__ = ["GRAPHED_HIDDEN", "Prepared", "policies", "prepare", "refitted"]
+
+LEAN_TOKENS = 16384
+"""Tokens of a micro-batch above which the host would need too much: 12 GiB at 8B up to there."""
 GRAPHED_HIDDEN = 2048
 """Hidden size up to which a step may be over before the host has launched it."""
 
@@ -55,12 +59,30 @@ def prepare(model: TrainingModel, trained: TrainedSet, plan: RunPlan, groups: Ma
             recompute_layers(model.module)
         flat = None if plan.adapter.method == "full" else flatten(trained, groups, {})
         return Prepared(replace(model, obstacle=reason or ""), flat)
-    reading = Reading(text_config(model.module), _rope_kinds(model, family), model.compute_dtype)
+    reading = Reading(text_config(model.module), _rope_kinds(model, family), model.compute_dtype, plan.keeps_transposed)
     layers = joined_layers(family.layers_path, model.module, family.layer, reading)
     flat = flatten(trained, groups, working_copies(layers))
     refresh_copies(flat.flat)
+    if model.device.type == "cuda":
+        # What the weights lay in before they were joined fits nothing that comes later.
+        torch.cuda.empty_cache()
     decoder = _decoder(model, family, family.layer, reading, _stack(model, trained, layers, flat, plan))
     return Prepared(replace(model, decoder=decoder, micro_step=_micro_step(model, decoder, plan)), flat)
+
+
+def refitted(model: TrainingModel, plan: RunPlan) -> TrainingModel:
+    """The same model whose layers keep what the plan says now; recordings of before are dropped.
+
+    A model that computes its layers itself can only be told to compute them again, which it then does for good.
+    """
+    if model.decoder is None:
+        if plan.recompute != "off" and not model.module.is_gradient_checkpointing:
+            recompute_layers(model.module)
+        return model
+    model.drop_buffers()
+    stack = replace(model.decoder.stack, policies=policies(plan, len(model.decoder.stack.layers)))
+    decoder = replace(model.decoder, stack=stack)
+    return replace(model, decoder=decoder, micro_step=_micro_step(model, decoder, plan))
 
 
 def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroStep | GraphedSteps | None:
@@ -69,6 +91,9 @@ def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroS
     if model.head is None or not can_step(decoder, weight):
         return None
     step = MicroStep(decoder, Head(weight, options=model.head))
+    if decoder.drops:
+        # A recording would drop the same elements each time.
+        return step
     is_small = weight.shape[1] <= GRAPHED_HIDDEN
     if not is_small or model.device.type != "cuda" or any(policy.on_host for policy in decoder.stack.policies):
         return step
@@ -90,7 +115,12 @@ def _stack(model: TrainingModel, trained: TrainedSet, layers: list[JoinedLayer],
 def policies(plan: RunPlan, num_layers: int) -> tuple[Policy, ...]:
     """The last layers keep most: their backward pass comes first, and what they kept is gone when others replay."""
     counts = plan.layers or layer_counts(plan.recompute, num_layers)
-    return (OFFLOAD,) * counts.offload + (RECOMPUTE,) * counts.recompute + (KEEP,) * counts.keep
+    is_long = plan.schedule.micro_batch_size * plan.data.max_length > LEAN_TOKENS
+    return (
+        (OFFLOAD_LEAN if is_long else OFFLOAD,) * counts.offload
+        + (RECOMPUTE,) * counts.recompute
+        + (KEEP,) * counts.keep
+    )
 
 
 def _rope_kinds(model: TrainingModel, family: ModelFamily) -> tuple[str | None, ...]:
@@ -113,7 +143,10 @@ def _decoder(
         embedding=model.module.get_submodule(family.embedding_path),
         embedding_multiplier=float(multiplier),
         stack=stack,
-        rotations=Rotations(rotary, reading.rope_kinds, torch.device(model.device), trained_length),
+        rotations=Rotations(
+            rotary, reading.rope_kinds, torch.device(model.device), trained_length, parts.has_interleaved_rope
+        ),
         final_norm=final_norm.get_parameter("weight"),
         norm=norm_of(final_norm, parts),
+        drops=any(one.probability > 0.0 for layer in stack.layers for one in layer.plain),
     )

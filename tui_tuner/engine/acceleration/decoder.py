@@ -50,11 +50,14 @@ class Decoder:
     final_norm: Tensor
     """Its weight."""
     norm: Norm
+    drops: bool = False
+    """Whether adapters drop some of their input while they are trained."""
 
     def hidden(self, micro_batch: MicroBatch) -> tuple[Tensor, Tensor]:
         """Normed hidden states [T, hidden] and labels [T]; nothing waits for the device."""
         tokens = in_one_line(micro_batch)
-        x = decode(self.embedded(tokens), self.stack, self.batch(tokens))
+        batch = self.batch(tokens, is_trained=torch.is_grad_enabled())
+        x = decode(self.embedded(tokens), self.stack, batch)
         return rms_norm(x, self.final_norm, self.norm), tokens.labels
 
     def embedded(self, tokens: Tokens) -> Tensor:
@@ -62,10 +65,13 @@ class Decoder:
         x: Tensor = self.embedding(tokens.ids)
         return x if self.embedding_multiplier == 1.0 else x * self.embedding_multiplier
 
-    def batch(self, tokens: Tokens) -> Batch:
-        """What the layers must know of the tokens."""
+    def batch(self, tokens: Tokens, *, is_trained: bool = False) -> Batch:
+        """What the layers must know of the tokens. Masks follow from torch's generator, which checkpoints hold."""
         rotations = self.rotations.at(tokens.positions, tokens.documents.max_length)
-        return Batch(rotations, self._layouts(tokens.documents))
+        seed = None
+        if self.drops and is_trained:
+            seed = torch.full((), int(torch.randint(MOST_SEEDS, ())), dtype=torch.int64, device=tokens.ids.device)
+        return Batch(rotations, self._layouts(tokens.documents), seed)
 
     def _layouts(self, documents: Documents) -> dict[Scores, Layout]:
         layouts: dict[Scores, Layout] = {}
@@ -88,6 +94,7 @@ class FixedShape:
     """Batches that fill less of it keep their own shape: computing padding would cost more than it gains."""
 
 
+MOST_SEEDS = 2**31
 SLOTS = 32
 """The number of documents that there is room for is rounded up to this."""
 

@@ -39,6 +39,7 @@ class GraphedSteps:
         self._fixed, self._moved = fixed, self._moves
         self._seen: Counter[Key] = Counter()
         self._recorded: dict[Key, _Recorded] = {}
+        self._has_room = True
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, batch: MicroBatch, factor: Tensor) -> Tensor:
@@ -56,23 +57,37 @@ class GraphedSteps:
         if key not in self._recorded:
             self._seen[key] += 1
             is_new = self._seen[key] <= SEEN_BEFORE or len(self._recorded) >= MOST_RECORDED
-            if is_new or len(tokens.ids) > MOST_TOKENS:
+            if is_new or len(tokens.ids) > MOST_TOKENS or not self._record(key, tokens, rows, factor):
                 return self.eager.run(tokens, rows, factor)
-            self._recorded[key] = self._record(tokens, rows, factor)
         return _replay(self._recorded[key], tokens, factor)
+
+    def forget(self) -> None:
+        """Drop all recordings with the memory that they hold."""
+        self._recorded.clear()
+        self._seen.clear()
+        self._has_room = True
 
     @property
     def _moves(self) -> int:
         """Changes whenever a buffer that a recording uses gets another address."""
         return self.eager.decoder.stack.space.moves + self.eager.decoder.rotations.moves
 
-    def _record(self, tokens: Tokens, rows: int, factor: Tensor) -> _Recorded:
-        """Recording runs nothing; the gradients come with the first replay."""
+    def _record(self, key: Key, tokens: Tokens, rows: int, factor: Tensor) -> bool:
+        """Recording runs nothing; the gradients come with the first replay. False where memory has no room for it."""
+        if not self._has_room:
+            return False
         static, static_factor = tokens.copied(), factor.clone()
+        # While recording, the allocator gives nothing back of what it holds in reserve.
+        torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            loss = self.eager.run(static, rows, static_factor)
-        return _Recorded(graph, static, static_factor, loss)
+        try:
+            with torch.cuda.graph(graph, pool=self._pool):
+                loss = self.eager.run(static, rows, static_factor)
+        except torch.OutOfMemoryError:
+            self._has_room = False
+            return False
+        self._recorded[key] = _Recorded(graph, static, static_factor, loss)
+        return True
 
 
 def bound(rows: int, tokens: int) -> int:

@@ -14,7 +14,10 @@ from tui_tuner.engine.lora import AnyLinear
 from tui_tuner.families import LayerParts
 from tui_tuner.kernels.attention_kernel import Scores
 from tui_tuner.kernels.layer.parts import Layer, LayerShape, NormWeight
-from tui_tuner.kernels.rms_norm import Norm
+from tui_tuner.kernels.rms_norm import Norm, Style
+
+MASKS_OF_A_LAYER = 8
+"""At least as many as a layer has linear modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class JoinedLayer:
             k_norm=self._optional_norm(k_norm),
             o=self.o.placed(flat),
             attention_norm=self._optional_norm(parts.attention_norm),
-            mlp_norm=self._norm(parts.mlp_norm),
+            mlp_norm=self._optional_norm(parts.mlp_norm),
             gate_up=self.gate_up.placed(flat),
             down=self.down.placed(flat),
             output_norm=self._optional_norm(parts.output_norm),
@@ -65,25 +68,26 @@ class JoinedLayer:
 def joined_layers(path: str, model: nn.Module, parts: LayerParts, reading: "Reading") -> list[JoinedLayer]:
     """Every layer, one after the other, so that no more than one projection is held twice."""
     return [
-        _joined_layer(f"{path}.{index}", layer, parts, reading.shape_of(layer, parts), reading.compute_dtype)
+        _joined_layer(f"{path}.{index}", layer, parts, reading, MASKS_OF_A_LAYER * index)
         for index, layer in enumerate(model.get_submodule(path).children())
     ]
 
 
 def _joined_layer(
-    path: str, layer: nn.Module, parts: LayerParts, shape: LayerShape, compute_dtype: torch.dtype
-) -> JoinedLayer:
-    def joined(names: tuple[str, ...], scratch: str) -> Joined:
+    path: str, layer: nn.Module, parts: LayerParts, reading: "Reading", first_stream: int
+) -> JoinedLayer:  # fmt: skip
+    def joined(names: tuple[str, ...], scratch: str, place: int) -> Joined:
         modules = {f"{path}.{name}": _linear(layer, name) for name in names}
-        return join(Linears(modules, scratch, compute_dtype))
+        stream = first_stream + place
+        return join(Linears(modules, scratch, reading.compute_dtype, reading.keeps_transposed, stream))
 
     # Those that take turns in one scratch are never in use at the same time.
     return JoinedLayer(
-        path, layer, parts, shape,
-        qkv=joined(parts.query_key_value, "first weight"),
-        o=joined((parts.attention_output,), "second weight"),
-        gate_up=joined(parts.gate_up, "first weight"),
-        down=joined((parts.down,), "second weight"),
+        path, layer, parts, reading.shape_of(layer, parts),
+        qkv=joined(parts.query_key_value, "first weight", 0),
+        o=joined((parts.attention_output,), "second weight", 3),
+        gate_up=joined(parts.gate_up, "first weight", 4),
+        down=joined((parts.down,), "third weight", 6),
     )  # fmt: skip
 
 
@@ -100,11 +104,14 @@ class Reading:
     config: Any
     rope_kinds: tuple[str | None, ...]
     compute_dtype: torch.dtype
+    keeps_transposed: bool = False
+    """Whether weights in fp8 are held in both orders."""
 
     def shape_of(self, layer: nn.Module, parts: LayerParts) -> LayerShape:
         config = self.config
         attention: Any = layer.get_submodule(parts.attention)
-        kind = getattr(attention, "layer_type", None)
+        kind, window = getattr(attention, "layer_type", None), self._window(attention)
+        rope = self.rope_kinds.index(kind) if kind in self.rope_kinds else 0
         return LayerShape(
             q_heads=config.num_attention_heads,
             kv_heads=config.num_key_value_heads,
@@ -112,8 +119,8 @@ class Reading:
             intermediate=config.intermediate_size,
             activation=ACTIVATIONS[getattr(config, parts.activation_field)],
             norm=norm_of(layer.get_submodule(parts.input_norm), parts),
-            scores=Scores(attention.scaling, self._window(attention), self._number(parts.score_softcap)),
-            rope=self.rope_kinds.index(kind) if kind in self.rope_kinds else 0,
+            scores=Scores(attention.scaling, window, self._number(parts.score_softcap)),
+            rope=None if parts.turns_only_windows and window is None else rope,
             residual_multiplier=self._number(parts.residual_multiplier) or 1.0,
         )
 
@@ -130,7 +137,8 @@ class Reading:
 def norm_of(module: Any, parts: LayerParts) -> Norm:
     """Its form and epsilon, which classes keep under two names."""
     eps = getattr(module, "variance_epsilon", None)
-    return Norm(float(module.eps if eps is None else eps), "gemma" if parts.norm_adds_one else "llama")
+    style: Style = "gemma" if parts.norm_adds_one else "layer" if parts.norm_centres else "llama"
+    return Norm(float(module.eps if eps is None else eps), style)
 
 
 def working_copies(layers: list[JoinedLayer]) -> Mapping[str, WorkingCopy]:

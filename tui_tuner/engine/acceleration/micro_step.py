@@ -11,8 +11,8 @@ from torch import Tensor
 from tui_tuner.engine.acceleration.decoder import Decoder, Tokens, in_one_line
 from tui_tuner.engine.batches import MicroBatch
 from tui_tuner.kernels import rms_norm
-from tui_tuner.kernels.layer.stack import run_backward, run_forward
-from tui_tuner.kernels.linear_cross_entropy import Head, HeadGradients, head_loss
+from tui_tuner.kernels.layer.stack import Stack, gradient_buffer, run_backward, run_forward
+from tui_tuner.kernels.linear_cross_entropy import CHUNK_BYTES, Head, HeadGradients, chunk_rows, head_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,23 @@ def add_gradients(decoder: Decoder, head: Head, tokens: Tokens, rows: int, facto
         rows: number of labels in `tokens`, or a bound on it.
         factor: scalar on the device.
     """
-    batch = decoder.batch(tokens)
-    output, kept = run_forward(decoder.embedded(tokens), decoder.stack, batch)
+    batch, stack = decoder.batch(tokens, is_trained=True), decoder.stack
+    output, kept = run_forward(decoder.embedded(tokens), stack, batch)
+    grad = gradient_buffer(stack, len(output) + 1)
+    # The last row is the one that `head_loss` asks for.
+    loss = _head(decoder, head, output, tokens.labels, rows, factor, grad.wide)
+    del output
+    run_backward(grad.rows(slice(0, -1)), kept, stack, batch, wants_x=False)
+    return loss * factor
+
+
+def _head(
+    decoder: Decoder, head: Head, output: Tensor, labels: Tensor, rows: int, factor: Tensor, grad: Tensor
+) -> Tensor:
+    """The summed loss; the gradient of `output` [T, hidden] times factor goes into `grad` [T + 1, hidden]."""
     normed = rms_norm.forward(output, decoder.final_norm, decoder.norm)
-    grad = output.new_empty(len(output) + 1, output.shape[1])
-    loss = head_loss(normed.output, head, tokens.labels, rows, HeadGradients(grad)).loss
+    logits = _room_for_logits(decoder.stack, head, rows)
+    loss = head_loss(normed.output, head, labels, rows, HeadGradients(grad), logits).loss
     grad = grad[:-1].mul_(factor)
     trains_norm = decoder.final_norm.requires_grad
     gradients = rms_norm.backward(
@@ -56,5 +68,17 @@ def add_gradients(decoder: Decoder, head: Head, tokens: Tokens, rows: int, facto
     )
     if gradients.weight is not None and decoder.final_norm.grad is not None:
         decoder.final_norm.grad.add_(gradients.weight)
-    run_backward(grad, kept, decoder.stack, batch, wants_x=False)
-    return loss * factor
+    return loss
+
+
+def _room_for_logits(stack: Stack, head: Head, rows: int) -> Tensor | None:
+    """Of a chunk, in the widest buffer of the layers, which is idle meanwhile; None where it is too small.
+
+    Half a chunk is slower (docs/performance.md), and enough where memory is so short that layers wait on the host.
+    """
+    buffer, vocabulary = stack.space.idle("gate_up"), len(head.weight_VD)
+    least = CHUNK_BYTES // 2 if any(policy.on_host for policy in stack.policies) else CHUNK_BYTES
+    if buffer is None or buffer.nbytes < least:
+        return None
+    count = chunk_rows(rows, vocabulary, buffer.element_size(), min(buffer.nbytes, CHUNK_BYTES))
+    return buffer[: count * vocabulary].view(count, vocabulary)

@@ -6,6 +6,7 @@ from typing import Any
 import bitsandbytes as bnb
 from torch import nn
 
+from tui_tuner.engine.lora import scales_of
 from tui_tuner.families import LayerParts, ModelFamily, family_for
 from tui_tuner.kernels.gated_product import Activation
 from tui_tuner.plan import RunPlan
@@ -34,6 +35,8 @@ def _reasons(family: ModelFamily, parts: LayerParts, module: nn.Module) -> Itera
         yield f"activation {getattr(config, parts.activation_field)}"
     if any(getattr(config, name, 0.0) for name in ("attention_dropout", "resid_pdrop", "embd_pdrop")):
         yield "the model drops activations of its own"
+    if parts.query_key_norms is None and getattr(config, "use_qk_norm", False):
+        yield "queries and keys have norms with a weight for each head"
     yield from _weight_reasons(family, parts, module)
 
 
@@ -45,7 +48,10 @@ def text_config(module: Any) -> Any:
 def _weight_reasons(family: ModelFamily, parts: LayerParts, module: nn.Module) -> Iterator[str]:
     for layer in module.get_submodule(family.layers_path).children():
         for name in (*parts.query_key_value, parts.attention_output, *parts.gate_up, parts.down):
-            weight = layer.get_submodule(name).weight
+            linear = layer.get_submodule(name)
+            weight = linear.weight
+            if scales_of(linear) is not None:
+                continue
             if isinstance(weight, bnb.nn.Params4bit):
                 if weight.quant_state is None or weight.quant_state.quant_type != "nf4":
                     yield f"{name} is quantised otherwise than NF4"

@@ -23,6 +23,7 @@ class Rotations:
     """What the module calls them: (None,), or the kinds of layers that turn by different angles."""
     device: torch.device
     trained_length: int
+    is_interleaved: bool = False
     moves: int = 0
     """How often the tables were made."""
     _positions: int = 0
@@ -35,7 +36,7 @@ class Rotations:
             self._tables = tuple(self._made(kind, wanted) for kind in self.kinds)
             self._positions = wanted
             self.moves += 1
-        return tuple(Rotation(tables, positions) for tables in self._tables)
+        return tuple(Rotation(tables, positions, self.is_interleaved) for tables in self._tables)
 
     @property
     def _changes(self) -> bool:
@@ -52,5 +53,7 @@ class Rotations:
         like = torch.empty(0, dtype=torch.float32, device=self.device)
         with torch.inference_mode(False):
             cos, sin = self.module(like, places) if kind is None else self.module(like, places, kind)
+        # Each angle is there twice: side by side, or half a head apart.
         half = cos.shape[-1] // 2
-        return Tables(cos[0, :, :half].contiguous(), sin[0, :, :half].contiguous())
+        once = slice(None, None, 2) if self.is_interleaved else slice(half)
+        return Tables(cos[0, :, once].contiguous(), sin[0, :, once].contiguous())

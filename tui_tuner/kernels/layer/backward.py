@@ -1,126 +1,145 @@
 """The backward pass of one decoder layer. Gradients of adapters and norms are added where they belong; the one of the
-input goes into a buffer of the caller.
+residual is written over on its way down.
 
-What was not kept is made again here: of the products only those of q, k, v and of gate and up, never attention. Buffers
-are written over as soon as they were read for the last time: gate and up become their own gradients, and the gradient
-of their product becomes the product. An adapter's gradient needs the input of its layer, which for kept products is
-only there after the norm's backward pass has made it again; so it comes last in each part.
+What was not kept is made again here: of the products only those of q, k, v and of gate and up (and of o, where the
+residual after it was not kept), never attention. Buffers are written over as soon as they were read for the last time:
+gate and up become their own gradients, and the gradient of their product becomes the product. An adapter's gradient
+needs the input of its product, which for kept products is only there after the norm's backward pass has made it again;
+so it comes last in each part.
 """
+
+from dataclasses import replace
 
 from torch import Tensor
 
-from tui_tuner.kernels import attention, gated_product, lora_linear, rms_norm, rope
+from tui_tuner.kernels import attention, gated_product, gated_rows, lora_linear, rms_norm, rope
 from tui_tuner.kernels.adapter_gradients import add_adapter_gradients
 from tui_tuner.kernels.attention import Inputs
 from tui_tuner.kernels.gated_product import GatedGradients
+from tui_tuner.kernels.layer import plain
 from tui_tuner.kernels.layer.forward import (
+    RestWeights,
     attended_of,
     attention_inputs,
     input_buffer,
-    join_attention,
-    new_or_shared,
+    join_attention_again,
+    output_buffer,
     project_gate_up,
     project_qkv,
+    ranks_of,
+    rotation_of,
     split_heads,
 )
 from tui_tuner.kernels.layer.parts import Batch, Layer, NormWeight, Projections
+from tui_tuner.kernels.layer.plain import Masks
 from tui_tuner.kernels.layer.saved import Saved
 from tui_tuner.kernels.layer.workspace import Workspace
-from tui_tuner.kernels.lora_layout import Extended, LoraWeight
-from tui_tuner.kernels.rms_norm import Norm, Normed
+from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
+from tui_tuner.kernels.lora_layout import Extended
+from tui_tuner.kernels.lora_linear import AnyWeight
+from tui_tuner.kernels.rms_norm import Into, Norm, Normed
 from tui_tuner.kernels.rope import Heads
 
 
 def backward(
-    grad: Extended, layer: Layer, batch: Batch, space: Workspace, saved: Saved, grad_x: Extended | None
+    grad: Extended, layer: Layer, batch: Batch, space: Workspace, saved: Saved, *, wants_x: bool = True
 ) -> None:
-    """grad: of the output [T, hidden], with room for the ranks of `down`; its ranks are written to.
-
-    grad_x: may be the storage of `grad`; None where nothing below the layer is trained.
+    """grad: of the output [T, hidden], with room for the ranks of `down` and of `o`; becomes the gradient of the input
+    where that is wanted.
     """
-    grad_middle = _mlp(grad, layer, space, saved)
-    _attention(grad_middle, layer, batch, space, saved, grad_x)
+    weights = RestWeights.of(layer, space)
+    grad_attended = space.matrix("grad_attended", len(grad.wide), layer.shape.queries)
+    for rows in space.passes(len(grad.wide)):
+        part, here = saved.rows(rows), grad.rows(rows)
+        output, down = (here.with_ranks(one.layout.padded_rank) for one in (layer.o, layer.down))
+        if layer.mlp_norm is None:
+            # Attention and MLP, side by side, both get the gradient of the output; the MLP's norm adds to it.
+            _through_output(output, layer, weights.o, space, part, grad_attended[rows])
+            _mlp(down, layer, weights, space, part)
+        else:
+            _mlp(down, layer, weights, space, part)
+            _through_output(output, layer, weights.o, space, part, grad_attended[rows])
+    _attention(grad.wide, grad_attended, layer, batch, space, saved, wants_x=wants_x)
 
 
-def _mlp(grad: Extended, layer: Layer, space: Workspace, saved: Saved) -> Extended:
-    """The gradient of the residual after attention, with room for the ranks of `o`."""
+def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, saved: Saved) -> None:
+    """`grad` becomes that of what the norm before the MLP reads: the residual after attention, or the layer's input."""
     shape, tokens = layer.shape, len(grad.wide)
-    middle, weight = _middle(layer, space, saved), layer.gate_up.weight(space)
-    normed, gate_up = input_buffer(space, "normed", tokens, layer.gate_up), saved.gate_up
-    is_again = gate_up is None
-    if gate_up is None:
-        rms_norm.forward(middle, layer.mlp_norm.weight, shape.norm, output=normed.wide)
-        gate_up = project_gate_up(normed, layer, weight, space, fresh=False)
+    read = saved.x if layer.mlp_norm is None else saved.middle
+    has_normed = read is None or saved.gate_up is None
+    if read is None or saved.gate_up is None:
+        read, normed = join_attention_again(saved, layer, weights.o, space)
+    else:
+        normed = input_buffer(space, "normed", tokens, layer.gate_up)
+    gate_up = saved.gate_up or project_gate_up(normed, saved, layer, weights.gate_up, space, is_again=True)
     branch = _branch(grad, layer.output_norm, (saved.mlp_output, saved.mlp_rstd), layer.down, (layer, space))
     product = input_buffer(space, "product", tokens, layer.down)
-    down = layer.down.weight(space)
-    lora_linear.fill_gradient_ranks(branch, down)
-    lora_linear.input_gradient(branch, down, product.wide)
+    _through(branch, layer.down, weights.down, product.wide, saved.masks)
     gate, up = gate_up.wide.split(shape.intermediate, dim=1)
-    gated_product.backward(product.wide, gate, up, shape.activation, GatedGradients(gate, up, product.wide))
-    _adapters(branch, product, layer.down, down, has_ranks=False)
-    lora_linear.fill_gradient_ranks(gate_up, weight)
-    grad_normed = space.matrix("grad_normed", *middle.shape)
-    lora_linear.input_gradient(gate_up, weight, grad_normed)
-    grad_middle = new_or_shared(space, "grad_middle", tokens, layer.o, fresh=False)
+    into = GatedGradients(gate, up, product.wide)
+    if isinstance(weights.gate_up, Fp8LoraWeight):
+        eight, factors = (
+            space.eight("grad_gate_up", tokens, 2 * shape.intermediate),
+            weights.gate_up.base.column_factors,
+        )
+        gated_rows.backward(product.wide, gate, up, shape.activation, into, factors, eight)
+        gate_up = replace(gate_up, eight=eight)
+    else:
+        gated_product.backward(product.wide, gate, up, shape.activation, into)
+    _adapters(branch, product.wide, layer.down, weights.down, ranks_of(saved, layer.columns.down), saved.masks)
+    grad_normed = space.matrix("hidden", *read.shape)
+    _through(gate_up, layer.gate_up, weights.gate_up, grad_normed, saved.masks)
+    rstd = saved.input_rstd if layer.mlp_norm is None else saved.middle_rstd
     _norm(
-        grad_normed, Normed(middle, saved.middle_rstd, middle), layer.mlp_norm, shape.norm, grad.wide,
-        grad_middle.wide, None if is_again else normed.wide,
+        grad_normed, Normed(read, rstd, read), layer.mlp_norm or layer.input_norm, shape.norm, grad.wide, grad.wide,
+        None if has_normed else normed.wide,
     )  # fmt: skip
-    _adapters(gate_up, normed, layer.gate_up, weight, has_ranks=is_again)
-    return grad_middle
+    _adapters(gate_up, normed.wide, layer.gate_up, weights.gate_up, ranks_of(saved, layer.columns.gate_up), saved.masks)
 
 
-def _middle(layer: Layer, space: Workspace, saved: Saved) -> Tensor:
-    if saved.middle is not None:
-        return saved.middle
-    assert saved.x is not None
+def _through_output(
+    grad: Extended, layer: Layer, weight: AnyWeight, space: Workspace, saved: Saved, grad_attended: Tensor
+) -> None:
+    """`grad_attended` becomes the gradient of attention's output [T, queries]."""
     assert saved.attended is not None
-    return join_attention(saved.x, saved.attended, layer, space, saved.attention_output).middle
+    normed = (saved.attention_output, saved.attention_rstd)
+    branch = _branch(grad, layer.attention_norm, normed, layer.o, (layer, space))
+    _through(branch, layer.o, weight, grad_attended, saved.masks)
+    _adapters(branch, saved.attended, layer.o, weight, ranks_of(saved, layer.columns.o), saved.masks)
 
 
 def _attention(
-    grad: Extended, layer: Layer, batch: Batch, space: Workspace, saved: Saved, grad_x: Extended | None
+    grad: Tensor, grad_attended: Tensor, layer: Layer, batch: Batch, space: Workspace, saved: Saved, *, wants_x: bool
 ) -> None:
-    shape, x, attended = layer.shape, saved.x, saved.attended
-    assert x is not None
-    assert attended is not None
-    grad_attended = _through_output(grad, layer, space, saved, attended)
-    weight, qkv = layer.qkv.weight(space), saved.qkv
-    is_again = qkv is None
-    if qkv is None:
-        qkv, _ = project_qkv(x, layer, weight, space, fresh=False)
-    is_turned = not is_again and layer.q_norm is None
+    """From the gradient of attention's output to that of the layer's input, which is added to the residual's."""
+    shape, weight = layer.shape, layer.qkv.weight(space)
+    qkv = saved.qkv or project_qkv(saved, layer, weight, space, is_again=True)
+    is_turned = saved.qkv is not None and layer.q_norm is None
     inputs = split_heads(qkv.wide, layer) if is_turned else attention_inputs(qkv.wide, layer, batch, space)
     heads = grad_attended.unflatten(1, (-1, shape.head_dim))
     gradients = attention.backward(heads, inputs, attended_of(saved, layer), batch.layouts[shape.scores])
     _turn_back(gradients, qkv.wide, layer, batch)
-    lora_linear.fill_gradient_ranks(qkv, weight)
+    for rows in space.passes(len(grad)):
+        _through_qkv(qkv.rows(rows), grad[rows], layer, weight, space, saved.rows(rows), wants_x=wants_x)
+
+
+def _through_qkv(
+    qkv: Extended, grad: Tensor, layer: Layer, weight: AnyWeight, space: Workspace, saved: Saved, *, wants_x: bool
+) -> None:
+    """`qkv` is its gradient; `grad`, of the residual, becomes that of the input."""
+    x, shape = saved.x, layer.shape
+    assert x is not None
     normed = input_buffer(space, "normed", len(x), layer.qkv)
-    if grad_x is None and layer.input_norm.gradient is None:
-        if not is_again:
-            rms_norm.forward(x, layer.input_norm.weight, shape.norm, output=normed.wide)
-    else:
-        grad_normed = space.matrix("grad_normed", *x.shape)
-        lora_linear.input_gradient(qkv, weight, grad_normed)
+    if wants_x or layer.input_norm.gradient is not None:
+        grad_normed = space.matrix("hidden", *x.shape)
+        _through(qkv, layer.qkv, weight, grad_normed, saved.masks)
         _norm(
-            grad_normed, Normed(x, saved.input_rstd, x), layer.input_norm, shape.norm, grad.wide,
-            grad_normed if grad_x is None else grad_x.wide, None if is_again else normed.wide,
+            grad_normed, Normed(x, saved.input_rstd, x), layer.input_norm, shape.norm, grad, grad, normed.wide
         )  # fmt: skip
-    _adapters(qkv, normed, layer.qkv, weight, has_ranks=is_again)
-
-
-def _through_output(grad: Extended, layer: Layer, space: Workspace, saved: Saved, attended: Tensor) -> Tensor:
-    """The gradient of attention's output [T, queries]."""
-    normed = (saved.attention_output, saved.attention_rstd)
-    branch = _branch(grad, layer.attention_norm, normed, layer.o, (layer, space))
-    weight = layer.o.weight(space)
-    lora_linear.fill_gradient_ranks(branch, weight)
-    grad_attended = space.matrix("grad_attended", *attended.shape)
-    lora_linear.input_gradient(branch, weight, grad_attended)
-    ranks = space.matrix("ranks", len(attended), layer.o.layout.padded_rank)
-    _adapters(branch, Extended(attended, ranks), layer.o, weight, has_ranks=False)
-    return grad_attended
+    else:
+        _through(qkv, layer.qkv, weight, None, saved.masks)
+        rms_norm.forward(x, layer.input_norm.weight, shape.norm, into=Into(output=normed.wide))
+    _adapters(qkv, normed.wide, layer.qkv, weight, ranks_of(saved, layer.columns.qkv), saved.masks)
 
 
 def _branch(
@@ -133,9 +152,9 @@ def _branch(
     """The gradient of what `projections` gave, from that of the residual which it joined."""
     layer, space = context
     multiplier = layer.shape.residual_multiplier
-    if weight is None and multiplier == 1.0:
+    if weight is None and multiplier == 1.0 and not projections.scales_gradient:
         return grad
-    branch = new_or_shared(space, "grad_branch", len(grad.wide), projections, fresh=False)
+    branch = output_buffer(space, "grad_branch", len(grad.wide), projections)
     branch.wide.copy_(grad.wide)
     if multiplier != 1.0:
         branch.wide.mul_(multiplier)
@@ -147,12 +166,17 @@ def _branch(
 
 def _turn_back(gradients: Inputs, qkv: Tensor, layer: Layer, batch: Batch) -> None:
     """Gradients of what attention saw -> those of the product, written over the product."""
-    heads, rotation = split_heads(qkv, layer), batch.rotations[layer.shape.rope]
+    heads, rotation = split_heads(qkv, layer), rotation_of(layer, batch)
     source = Heads(gradients.q, gradients.k, gradients.v)
+    has_norms = layer.q_norm is not None and layer.k_norm is not None
+    into = Heads(gradients.q, gradients.k, heads.v) if has_norms else Heads(heads.q, heads.k, heads.v)
+    if rotation is not None:
+        rope.backward(source, rotation, into)
+    else:
+        for target, one in ((into.q, source.q), (into.k, source.k), (heads.v, gradients.v)):
+            target.copy_(one)
     if layer.q_norm is None or layer.k_norm is None:
-        rope.backward(source, rotation, Heads(heads.q, heads.k, heads.v))
         return
-    rope.backward(source, rotation, Heads(gradients.q, gradients.k, heads.v))
     norm = layer.shape.norm
     for raw, grad, weight in ((heads.q, gradients.q, layer.q_norm), (heads.k, gradients.k, layer.k_norm)):
         again = rms_norm.forward(raw, weight.weight, norm)
@@ -171,10 +195,21 @@ def _norm(
         weight.gradient.add_(result.weight)
 
 
-def _adapters(grad: Extended, x: Extended, projections: Projections, weight: LoraWeight, *, has_ranks: bool) -> None:
-    """Add the gradients of A and B. has_ranks: whether `x.ranks` is there from a product that was made again."""
-    if projections.places is None:
-        return
-    if not has_ranks:
-        lora_linear.fill_ranks(x, weight)
-    add_adapter_gradients(grad, x, projections.places)
+def _through(
+    grad: Extended, projections: Projections, weight: AnyWeight, grad_x: Tensor | None, masks: Masks | None
+) -> None:
+    """The gradient of what projections read into `grad_x`, where that is wanted; fills the ranks of `grad`."""
+    plain.scale_gradient(grad.wide, projections, weight, masks)
+    lora_linear.fill_gradient_ranks(grad, weight)
+    if grad_x is not None:
+        lora_linear.input_gradient(grad, weight, grad_x)
+        plain.add_input_gradient(grad.wide, grad_x, projections, weight, masks)
+
+
+def _adapters(
+    grad: Extended, x: Tensor, projections: Projections, weight: AnyWeight, ranks: Tensor | None, masks: Masks | None
+) -> None:
+    """Add the gradients of adapters. ranks: x A^T, as the layer kept it."""
+    if projections.places is not None and ranks is not None:
+        add_adapter_gradients(grad, Extended(x, ranks), projections.places)
+    plain.add_gradients(grad.wide, x, projections, weight, masks)

@@ -1,11 +1,13 @@
 """What a layer leaves for its backward pass, and the pinned host memory where some of it may wait."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tui_tuner.kernels.layer.plain import Masks
 from tui_tuner.kernels.lora_layout import Extended
 
 
@@ -17,6 +19,8 @@ class Saved:
     """[T, hidden], the layer's input."""
     attended: Tensor | None
     """[T, queries]."""
+    ranks: Tensor | None
+    """[T, sum of the ranks]: x A^T of all products, side by side as `Layer.ranks` says."""
     state: tuple[Tensor, ...]
     """What attention asks for beside it."""
     input_rstd: Tensor
@@ -32,6 +36,24 @@ class Saved:
     attention_rstd: Tensor | None = None
     mlp_output: Tensor | None = None
     mlp_rstd: Tensor | None = None
+    masks: Masks | None = None
+    """Of dropout, made again from their seed."""
+    on_host: tuple[str, ...] = ()
+    """Fields that wait there."""
+
+    def rows(self, rows: slice) -> "Saved":
+        """Views of some tokens; the state of attention is not theirs."""
+        fields = {name: getattr(self, name) for name in Saved.__slots__ if name not in ("state", "on_host")}
+        cut = {name: None if value is None else _rows_of(value, rows) for name, value in fields.items()}
+        return Saved(state=(), **cut)  # type: ignore[arg-type]
+
+
+def _rows_of(value: Tensor | Extended | Masks, rows: slice) -> Tensor | Extended | Masks:
+    return value[rows] if isinstance(value, Tensor) else value.rows(rows)
+
+
+ON_THE_WAY = 2
+"""Layers whose copies to the host may be under way; their device memory is given back when those have arrived."""
 
 
 class HostMemory:
@@ -42,6 +64,7 @@ class HostMemory:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._buffers: dict[tuple[int, int], Tensor] = {}
         self._shapes: dict[int, list[tuple[torch.Size, torch.dtype]]] = {}
+        self._leaving: deque[tuple[Sequence[Tensor], torch.cuda.Event]] = deque()
         self._arriving: dict[int, tuple[list[Tensor], torch.cuda.Event | None]] = {}
 
     def send(self, layer: int, tensors: Sequence[Tensor]) -> None:
@@ -57,12 +80,23 @@ class HostMemory:
         with torch.cuda.stream(self._stream):
             for target, tensor in zip(targets, tensors, strict=True):
                 target.copy_(tensor, non_blocking=True)
-                tensor.record_stream(self._stream)
+        self._leaving.append((tensors, self._stream.record_event()))
+        self._settle(ON_THE_WAY)
+
+    def _settle(self, most: int) -> None:
+        """Let go of the oldest tensors on their way, after the device has waited for their copies.
+
+        Not by `record_stream`: memory that is given back when the host happens to ask is never there when it is needed.
+        """
+        while len(self._leaving) > most:
+            _, event = self._leaving.popleft()
+            torch.cuda.current_stream(self._device).wait_event(event)
 
     def prefetch(self, layer: int) -> None:
         """Begin to copy back what a layer sent, if it did and this has not begun yet."""
         if layer in self._arriving or layer not in self._shapes:
             return
+        self._settle(0)
         arriving = [torch.empty(shape, dtype=dtype, device=self._device) for shape, dtype in self._shapes.pop(layer)]
         sources = [self._buffers[layer, index][: one.numel()].view(one.shape) for index, one in enumerate(arriving)]
         if self._stream is None:
@@ -84,6 +118,14 @@ class HostMemory:
         if event is not None:
             torch.cuda.current_stream(self._device).wait_event(event)
         return tensors
+
+    def release(self) -> None:
+        """Let go of everything that is on its way, as after a pass that failed; waits for the device."""
+        if self._stream is not None:
+            self._stream.synchronize()
+        self._leaving.clear()
+        self._arriving.clear()
+        self._shapes.clear()
 
     def _buffer(self, layer: int, index: int, tensor: Tensor) -> Tensor:
         buffer = self._buffers.get((layer, index))

@@ -11,6 +11,10 @@ from tui_tuner.kernels.layer.forward import forward
 from tui_tuner.kernels.layer.parts import Batch, Layer, Policy
 from tui_tuner.kernels.layer.saved import HostMemory, Saved
 from tui_tuner.kernels.layer.workspace import Workspace
+from tui_tuner.kernels.lora_layout import Extended
+
+TRAVELLERS = ("x", "attended", "ranks", "middle", "attention_output", "mlp_output")
+"""What of a layer may wait on the host: fields of `Saved`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +50,24 @@ def run_forward(x: Tensor, stack: Stack, batch: Batch) -> tuple[Tensor, list[Sav
     return x, kept
 
 
-def run_backward(grad: Tensor, kept: list[Saved], stack: Stack, batch: Batch, *, wants_x: bool) -> Tensor | None:
-    """The gradient of the input [T, hidden], where it is wanted. Empties `kept`, layer by layer."""
-    space, (tokens, hidden) = stack.space, grad.shape
-    top = space.extended("grad", tokens, hidden, stack.layers[-1].down.layout.padded_rank)
-    top.wide.copy_(grad)
+def gradient_buffer(stack: Stack, tokens: int) -> Extended:
+    """Where the gradient of the output goes, [tokens, hidden]: the one that `run_backward` works in."""
+    down = stack.layers[-1].down.layout
+    ranks = max(one.layout.padded_rank for layer in stack.layers for one in (layer.o, layer.down))
+    return stack.space.extended("grad", tokens, down.out_features, ranks)
+
+
+def run_backward(grad: Extended, kept: list[Saved], stack: Stack, batch: Batch, *, wants_x: bool) -> None:
+    """`grad`, rows of a `gradient_buffer`, becomes the gradient of the input where that is wanted.
+
+    Empties `kept`, layer by layer.
+    """
     for index in reversed(range(len(stack.layers))):
         saved = kept.pop()
         _prefetch(stack, index - 1)
         if stack.policies[index].on_host:
             _receive(saved, index, stack.host)
-        ranks = stack.layers[index - 1].down.layout.padded_rank if index > 0 else 0
-        below = space.extended("grad", tokens, hidden, ranks) if index > 0 or wants_x else None
-        backward(top, stack.layers[index], batch, space, saved, below)
-        top = below if below is not None else top
-    return top.wide.clone() if wants_x else None
+        backward(grad, stack.layers[index], batch, stack.space, saved, wants_x=index > 0 or wants_x)
 
 
 class _Decode(torch.autograd.Function):
@@ -73,14 +80,18 @@ class _Decode(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        grad = run_backward(grad_outputs[0], ctx.kept, ctx.stack, ctx.batch, wants_x=ctx.needs_input_grad[0])
-        return grad, None, None, None
+        grad = gradient_buffer(ctx.stack, len(grad_outputs[0]))
+        grad.wide.copy_(grad_outputs[0])
+        wants_x = ctx.needs_input_grad[0]
+        run_backward(grad, ctx.kept, ctx.stack, ctx.batch, wants_x=wants_x)
+        return grad.wide.clone() if wants_x else None, None, None, None
 
 
 def _send(saved: Saved, index: int, host: HostMemory) -> None:
-    fields = (saved.x, saved.attended, saved.attention_output, saved.mlp_output)
-    host.send(index, [tensor for tensor in fields if tensor is not None])
-    saved.x = saved.attended = saved.attention_output = saved.mlp_output = None
+    saved.on_host = tuple(name for name in TRAVELLERS if getattr(saved, name) is not None)
+    host.send(index, [getattr(saved, name) for name in saved.on_host])
+    for name in saved.on_host:
+        setattr(saved, name, None)
 
 
 def _prefetch(stack: Stack, index: int) -> None:
@@ -89,6 +100,5 @@ def _prefetch(stack: Stack, index: int) -> None:
 
 
 def _receive(saved: Saved, index: int, host: HostMemory) -> None:
-    saved.x, saved.attended, *others = host.receive(index)
-    if others:
-        saved.attention_output, saved.mlp_output = others
+    for name, tensor in zip(saved.on_host, host.receive(index), strict=True):
+        setattr(saved, name, tensor)
