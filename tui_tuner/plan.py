@@ -3,6 +3,8 @@
 Sizes are in bytes unless a name says otherwise.
 """
 
+from datetime import datetime
+from math import sqrt
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -80,6 +82,9 @@ class LoraTarget(PlanValue):
     in_features: int
     out_features: int
     num_trainable: int
+    rank: int | None = None
+    """Where an inherited adapter has another here than the plan's; as is `alpha`."""
+    alpha: float | None = None
 
 
 class TrainedModule(PlanValue):
@@ -117,6 +122,14 @@ class AdapterPlan(PlanValue):
     """Size of adapter_model.safetensors on disk."""
     continues: str | None = None
     """Adapter folder that training goes on from."""
+
+    def rank_of(self, target: LoraTarget) -> int:
+        return self.rank if target.rank is None else target.rank
+
+    def scaling_of(self, target: LoraTarget) -> float:
+        """alpha / rank, or alpha / sqrt(rank) for rsLoRA (Kalajdzievski 2023)."""
+        rank, alpha = self.rank_of(target), self.alpha if target.alpha is None else target.alpha
+        return alpha / (sqrt(rank) if self.use_rslora else rank)
 
     @property
     def trainable_percent(self) -> float:
@@ -171,6 +184,11 @@ class MemoryEstimate(PlanValue):
     available: int | None
     """Free memory of the device when the plan was made; None where it could not be read."""
 
+    @property
+    def allocated(self) -> int:
+        """What a GPU's allocator is expected to count at its peak: all but context, kernels and lost space."""
+        return self.total - self.reserve
+
 
 class LayerCounts(PlanValue):
     """What our own decoder layers keep for the backward pass: so many layers do this, so many that."""
@@ -181,6 +199,18 @@ class LayerCounts(PlanValue):
     """Query, key, value, gate and up are computed again."""
     offload: int
     """The same and the output projection; inputs wait in host memory."""
+
+
+class MemoryFit(PlanValue):
+    """Where a run goes on otherwise than planned, by what its device was seen to hold; its steps stay the same."""
+
+    rows: int | None = None
+    """Most sequences of a micro-batch; None for as many as planned."""
+    parts: int = 1
+    """Into how many micro-batches a packed sequence is cut, between its documents."""
+    recompute: Literal["off", "selective", "layers", "offload"] | None = None
+    """With `layers`; None for as planned."""
+    layers: LayerCounts | None = None
 
 
 class StepSchedule(PlanValue):
@@ -207,6 +237,20 @@ class LearningRates(PlanValue):
     lora_plus_ratio: float
 
 
+class SpeedEstimate(PlanValue):
+    """How fast training will be, as far as that can be said before it begins."""
+
+    tokens_per_second: float | None
+    """Tokens that go through the model; None where nothing is known of this machine."""
+    seconds: float | None
+    """Of all steps and evaluations, without loading, saving and proof; None where speed or tokens are not known."""
+    source: Literal["measured", "computed", "unknown"]
+    """An earlier run on this machine; a formula; nothing."""
+    device_name: str = ""
+    """The device that this holds for."""
+    reason: str
+
+
 class RunPlan(PlanValue):
     """A recipe with every "auto" resolved, and the reasons."""
 
@@ -221,12 +265,18 @@ class RunPlan(PlanValue):
     learning_rates: LearningRates
     device: Literal["cpu", "cuda"]
     dtype: Literal["bfloat16", "float32"]
-    quantization: Literal["none", "nf4"]
+    quantization: Literal["none", "fp8", "nf4"]
+    keeps_transposed: bool = False
+    """Whether a base in fp8 is held in both orders; else backward turns each weight as it comes."""
     recompute: Literal["off", "selective", "layers", "offload"]
     layers: LayerCounts | None = None
     """None where the model computes its layers itself."""
     kernels: Literal["on", "off"]
     threads: int | None = None
     """Processor threads that compute; None on a GPU."""
+    speed: SpeedEstimate | None = None
+    """None in plans that were made before there were estimates."""
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...] = ()
+    rendered_at: datetime | None = None
+    """What a chat template's clock says in this run, on whatever day it goes on; None before the run began."""

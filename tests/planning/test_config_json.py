@@ -6,7 +6,7 @@ import pytest
 from tests.planning.model_folders import base_model, write_config, write_weights
 from tui_tuner.errors import ModelError
 from tui_tuner.families.llama import LLAMA
-from tui_tuner.planning.adapter_plan import plan_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.planning.config_json import read_config
 from tui_tuner.recipe import AdapterSection
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.planning.model_folders import base_model, peft_counts
-from tui_tuner.planning.adapter_plan import plan_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.recipe import AdapterSection
 
 

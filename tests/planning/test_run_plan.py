@@ -54,15 +54,36 @@ def test_a_model_that_does_not_fit_is_held_in_4_bit(tmp_path: Path) -> None:
 
 
 def test_the_less_memory_there_is_the_fewer_layers_keep_everything(tmp_path: Path) -> None:
-    plans = [plan(tmp_path, "model.quantization=none", on=machine(free), config=LLAMA_8B) for free in (140, 26, 22, 19)]
-    assert [one.recompute for one in plans] == ["off", "selective", "selective", "offload"]
-    kept = [one.layers.keep for one in plans if one.layers is not None]
-    assert kept == sorted(kept, reverse=True)
-    assert all(one.memory.total <= free * GIB for one, free in zip(plans, (140, 26, 22, 19), strict=True))
+    fixed = ("model.quantization=none", "training.micro_batch_size=8")
+    plans = [plan(tmp_path, *fixed, on=machine(free), config=LLAMA_8B) for free in (140, 32, 26, 22, 20)]
+    assert [one.recompute for one in plans] == ["off", "selective", "selective", "offload", "offload"]
+    layers = [one.layers for one in plans if one.layers is not None]
+    assert layers == sorted(layers, key=lambda one: (one.keep, one.recompute), reverse=True)
+    assert all(one.memory.total <= free * GIB for one, free in zip(plans, (140, 32, 26, 22, 20), strict=True))
+
+
+def test_what_fits_beside_layers_that_compute_again_is_filled_by_others(tmp_path: Path) -> None:
+    asked = ("model.quantization=none", "training.micro_batch_size=8")
+    planned = plan(tmp_path, *asked, on=machine(21), config=LLAMA_8B)
+    assert planned.layers is not None
+    assert min(planned.layers.keep, planned.layers.recompute, planned.layers.offload) > 0
+    assert f"{planned.layers.offload} wait on the host" in reason_of(planned, "acceleration.recompute")
+
+
+def test_a_micro_batch_is_not_larger_than_keeps_the_gpu_busy(tmp_path: Path) -> None:
+    many = ("model.quantization=none", "training.tokens_per_step=100000")
+    schedule = plan(tmp_path, *many, on=machine(140), config=LLAMA_8B).schedule
+    assert schedule.micro_batch_size * 1024 == 8192
+
+
+def test_fewer_tokens_at_once_are_better_than_computing_most_layers_again(tmp_path: Path) -> None:
+    planned = plan(tmp_path, "model.quantization=none", on=machine(30), config=LLAMA_8B)
+    assert (planned.recompute, planned.schedule.micro_batch_size) == ("off", 4)
 
 
 def test_a_model_without_our_layers_recomputes_all_or_none(tmp_path: Path) -> None:
-    planned = plan(tmp_path, 'adapter.variant="dora"', on=machine(24), config=LLAMA_8B)
+    asked = ("acceleration.kernels=off", "training.micro_batch_size=2")
+    planned = plan(tmp_path, *asked, on=machine(24), config=LLAMA_8B)
     assert (planned.recompute, planned.layers) == ("layers", None)
 
 

@@ -7,10 +7,13 @@ from tui_tuner.errors import MachineError, Problem
 from tui_tuner.hardware import Gpu, Hardware
 from tui_tuner.plan import AdapterPlan, Decision, ModelFacts
 from tui_tuner.planning.memory import GIB, MemorySettings, estimate_memory
-from tui_tuner.planning.own_layers.counts import layer_counts, own_layers_obstacle
+from tui_tuner.planning.own_layers.counts import layer_counts, own_layers_obstacle, plain_reason
 from tui_tuner.recipe import Recipe
 
 BFLOAT16_CAPABILITY = (8, 0)
+FP8_CAPABILITY = (8, 9)
+FP8_MULTIPLE = 16
+"""What 8-bit products ask of every width."""
 ONE_THREAD_PARAMETERS = 10_000_000
 """Below this a product is over before a second thread has woken up, and on busy cores the two wait for each other."""
 SMALLEST_LENGTH = 512
@@ -23,7 +26,7 @@ class MachineChoice:
 
     device: Literal["cpu", "cuda"]
     dtype: Literal["bfloat16", "float32"]
-    quantization: Literal["none", "nf4"]
+    quantization: Literal["none", "fp8", "nf4"]
     kernels: Literal["on", "off"]
     threads: int | None = None
     """Processor threads that compute; None on a GPU."""
@@ -46,6 +49,8 @@ def choose_machine(
     open_choice = MachineChoice(device=device, dtype=dtype, quantization="none", kernels="on", available=available)
     quantization, quantization_reason = _quantization(recipe, model, adapter, open_choice)
     kernels, kernels_reason = _kernels(recipe, model)
+    if kernels == "on" and (beside := plain_reason(adapter)) is not None:
+        kernels_reason += f"; with {beside} adapters are computed beside the joined products"
     threads, threads_reason = _threads(recipe, hardware, model)
     found: tuple[tuple[str, object, str, str], ...] = (
         ("acceleration.device", recipe.acceleration.device, device, device_reason),
@@ -69,6 +74,13 @@ def choose_machine(
     return choice, decisions
 
 
+def device_name(hardware: Hardware, device: Literal["cpu", "cuda"]) -> str:
+    """What a speed is measured on: the GPU, or so many processors of a kind."""
+    if device == "cuda":
+        return hardware.gpus[0].name if hardware.gpus else ""
+    return f"{hardware.cpu_count} x {hardware.cpu_name}"
+
+
 def machine_problems(recipe: Recipe, hardware: Hardware, model: ModelFacts) -> list[Problem]:
     """What of the recipe cannot be on this machine with this model."""
     problems = []
@@ -84,16 +96,50 @@ def machine_problems(recipe: Recipe, hardware: Hardware, model: ModelFacts) -> l
     elif recipe.model.quantization == "none" and model.stored_quantization:
         message = f'is "none", but {model.source} is stored as {model.stored_quantization}; name its 16-bit original'
         problems.append(Problem(path="model.quantization", message=message))
+    elif recipe.model.quantization == "fp8":
+        problems += _fp8_problems(recipe, hardware, model)
     return problems
 
 
-def quantised_module_problems(adapter: AdapterPlan, choice: MachineChoice) -> list[Problem]:
-    """Linear modules that are to be trained in full but are held in 4 bit."""
+def _fp8_problems(recipe: Recipe, hardware: Hardware, model: ModelFacts) -> list[Problem]:
+    """What stands against a base in 8 bits. On a CPU its products are computed in float32, for trying things out."""
+    gpu = hardware.gpus[0] if hardware.gpus and recipe.acceleration.device != "cpu" else None
+    widths = (model.hidden_size, model.intermediate_size, model.num_heads * model.head_dim)
+    odd = next((width for width in (*widths, model.num_kv_heads * model.head_dim) if width % FP8_MULTIPLE), None)
+    messages: list[str] = []
+    if recipe.adapter.method == "full":
+        messages.append('is "fp8", which method = "full" cannot train; use "none"')
+    if model.stored_quantization:
+        messages.append(
+            f'is "fp8", but {model.source} is stored as {model.stored_quantization}; name its 16-bit original'
+        )
+    if gpu is not None and gpu.compute_capability < FP8_CAPABILITY:
+        had, needed = (".".join(map(str, one)) for one in (gpu.compute_capability, FP8_CAPABILITY))
+        messages.append(f'is "fp8", which needs compute capability {needed}; {gpu.name} has {had}: use "none" or "nf4"')
+    if gpu is not None and recipe.model.dtype == "float32":
+        messages.append('is "fp8", whose products a GPU gives in bfloat16; leave model.dtype on auto')
+    if odd is not None:
+        messages.append(
+            f'is "fp8", which needs widths that are multiples of {FP8_MULTIPLE}; this model has one of {odd}'
+        )
+    return [Problem(path="model.quantization", message=message) for message in messages]
+
+
+def quantised_module_problems(model: ModelFacts, adapter: AdapterPlan, choice: MachineChoice) -> list[Problem]:
+    """What cannot be trained beside a base that is held in 4 or 8 bit."""
     whole = [module.path for module in adapter.saved_modules if module.group == "other"]
-    if choice.quantization != "nf4" or not whole:
-        return []
-    message = f'trains {whole[0]} in full, which nf4 holds in 4 bit; leave it out or set model.quantization = "none"'
-    return [Problem(path="adapter.modules_to_save", message=message)]
+    if choice.quantization != "none" and whole:
+        held = f"{choice.quantization} holds in {'4' if choice.quantization == 'nf4' else '8'} bit"
+        message = f'trains {whole[0]} in full, which {held}; leave it out or set model.quantization = "none"'
+        return [Problem(path="adapter.modules_to_save", message=message)]
+    if choice.quantization == "fp8" and adapter.use_dora:
+        message = 'is "dora", whose norms need the base\'s own weights, not 8-bit ones; use "lora" or another base'
+        return [Problem(path="adapter.variant", message=message)]
+    obstacle = own_layers_obstacle(model.model_type, adapter, choice.kernels)
+    if choice.quantization == "fp8" and adapter.method == "lora" and obstacle is not None:
+        message = f'is "fp8", which only our own decoder layers compute in; here they cannot: {obstacle}'
+        return [Problem(path="model.quantization", message=message)]
+    return []
 
 
 def _device(recipe: Recipe, hardware: Hardware) -> tuple[Literal["cpu", "cuda"], str]:
@@ -137,7 +183,7 @@ def _dtype(recipe: Recipe, gpu: Gpu | None) -> tuple[Literal["bfloat16", "float3
 
 def _quantization(
     recipe: Recipe, model: ModelFacts, adapter: AdapterPlan, machine: MachineChoice
-) -> tuple[Literal["none", "nf4"], str]:
+) -> tuple[Literal["none", "fp8", "nf4"], str]:
     if recipe.model.quantization != "auto":
         return recipe.model.quantization, "as asked"
     if model.stored_quantization is not None:

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tui_tuner.plan import AdapterPlan, LayerCounts, MemoryEstimate, ModelFacts
-from tui_tuner.planning.own_layers.memory import joined_bytes, kept_bytes, passing_bytes
+from tui_tuner.planning.own_layers.memory import (
+    backward_bytes,
+    fp8_bytes,
+    head_bytes,
+    idle_bytes,
+    joined_bytes,
+    kept_bytes,
+    plain_bytes,
+    shared_bytes,
+)
 
 GIB = 2**30
 # NF4 with double quantisation: 4 bits, an 8-bit scale for 64 weights, a 32-bit scale for 256 scales (QLoRA, section 3).
@@ -12,12 +21,18 @@ NF4_BITS_PER_WEIGHT = 4 + 8 / 64 + 32 / (64 * 256)
 TRAINED_BYTES = 4
 """Everything that is trained is held in float32."""
 LOSS_CHUNK_BYTES = 256 * 2**20
-"""Float32 logits that exist at the same time when the loss is computed outside the model's forward."""
+"""Logits that exist at the same time when the loss is computed outside the model's forward."""
 GPU_RESERVE = int(0.75 * GIB)
-"""CUDA context, cuBLAS workspaces and what the allocator cannot reuse."""
+"""CUDA context and loaded kernels, which the allocator does not count."""
 CPU_RESERVE = int(0.5 * GIB)
 FRAGMENTATION = 0.05
 """Share of activations that is lost to blocks of other sizes."""
+FRAGMENTATION_OF_OURS = 0.03
+"""The same of our own layers, whose tensors have the same few sizes in every layer."""
+LIBRARY_BYTES = 64 * 2**20
+"""Work spaces of cuBLAS, which the allocator counts."""
+SCORES_ON_CPU = 6
+"""Float32 matrices of all tokens with all tokens, for each head, that plain attention has at the same time."""
 # AdamW holds two moments a parameter: 4 bytes each, or 1 byte each with a float32 scale for 256 (bitsandbytes).
 OPTIMIZER_BYTES = {
     "adamw": 8.0,
@@ -33,7 +48,9 @@ class MemorySettings:
 
     device: Literal["cpu", "cuda"]
     dtype: Literal["bfloat16", "float32"]
-    quantization: Literal["none", "nf4"]
+    quantization: Literal["none", "fp8", "nf4"]
+    keeps_transposed: bool = False
+    """Whether a base in fp8 is held in both orders."""
     recompute: Literal["off", "selective", "layers", "offload"]
     layers: LayerCounts | None = None
     """What our own layers keep; None where the model computes its layers itself."""
@@ -49,28 +66,30 @@ def estimate_memory(model: ModelFacts, adapter: AdapterPlan, settings: MemorySet
     """Weights, trained parameters and their states, activations and loss of one micro-batch, and a reserve.
 
     Counted for our own layers where they are used, else for Hugging Face modules with SDPA attention. A paged
-    optimizer's states are counted as if they stayed on the device.
+    optimizer's states are counted as if they stayed on the device. What the allocator of a GPU will say at its peak is
+    the total without the reserve.
     """
     trainable = adapter.num_trainable * TRAINED_BYTES
-    is_full, own = adapter.method == "full", settings.layers is not None
-    activations = int(activation_bytes(model, settings) * (1 + FRAGMENTATION))
+    is_full = adapter.method == "full"
+    activations = activation_bytes(model, adapter, settings)
+    own = settings.layers is not None
+    lost = FRAGMENTATION_OF_OURS if own else FRAGMENTATION
     parts = {
         "weights": weight_bytes(model, adapter, settings),
-        "adapters": 0
-        if is_full
-        else trainable + (joined_bytes(model, adapter, _element_bytes(settings)) if own else 0),
+        "adapters": 0 if is_full else trainable + (_joined_bytes(model, adapter, settings) if own else 0),
         "gradients": trainable,
         "optimizer": int(adapter.num_trainable * OPTIMIZER_BYTES[settings.optimizer]),
         "activations": activations,
         "loss": loss_bytes(model, adapter, settings),
-        "reserve": GPU_RESERVE if settings.device == "cuda" else CPU_RESERVE,
+        "reserve": (GPU_RESERVE if settings.device == "cuda" else CPU_RESERVE) + int(lost * activations),
     }
     return MemoryEstimate(**parts, total=sum(parts.values()), available=settings.available)
 
 
 def weight_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
-    """The base: NF4 shrinks the linear modules of the layers, the rest stays in the compute type.
+    """The base: NF4 and fp8 shrink the linear modules of the layers, the rest stays in the compute type.
 
+    The scales of fp8, one for each output, are too few to count.
     Whole modules that are trained move to float32 and are counted with the adapters. Full fine-tuning holds float32
     weights, and in bfloat16 a copy of them for the products.
     """
@@ -81,10 +100,11 @@ def weight_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettin
     if settings.quantization == "none":
         return frozen * element
     quantised = model.num_linear_parameters
-    return int(quantised * NF4_BITS_PER_WEIGHT / 8) + max(frozen - quantised, 0) * element
+    bits = NF4_BITS_PER_WEIGHT if settings.quantization == "nf4" else 16 if settings.keeps_transposed else 8
+    return int(quantised * bits / 8) + max(frozen - quantised, 0) * element
 
 
-def activation_bytes(model: ModelFacts, settings: MemorySettings) -> int:
+def activation_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
     """What the backward pass needs of one micro-batch.
 
     A layer keeps for each token, in elements, with d hidden, q heads x head_dim, k key-value heads x head_dim and f
@@ -93,11 +113,9 @@ def activation_bytes(model: ModelFacts, settings: MemorySettings) -> int:
     at a time has all of the above. Measured against an 8B Llama without recompute: 196 KB a token and layer by this
     formula, 216 KB found. For our own layers see `own_layers.memory`.
     """
-    tokens = settings.micro_batch_size * settings.length
     if settings.layers is not None:
-        element, is_nf4 = _element_bytes(settings), settings.quantization == "nf4"
-        kept = kept_bytes(model, settings.layers, tokens, element)
-        return kept + passing_bytes(model, settings.layers, tokens, element, is_quantised=is_nf4)
+        return _own_activation_bytes(model, adapter, settings, settings.layers)
+    tokens = settings.micro_batch_size * settings.length
     query, key_value = model.num_heads * model.head_dim, model.num_kv_heads * model.head_dim
     kept = 8 * model.hidden_size + 2 * (query + key_value) + 4 * model.intermediate_size
     layer = tokens * kept * _element_bytes(settings)
@@ -109,20 +127,52 @@ def activation_bytes(model: ModelFacts, settings: MemorySettings) -> int:
 
 
 def loss_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
-    """Logits and what the cross entropy makes of them.
+    """What the loss takes; with our own layers, beyond what their backward pass takes after it.
 
-    In chunks: float32 logits, their softmax, its scaled copy and that in the compute type, then the trained rows'
-    hidden states with their gradient, and for a trained head its float32 gradient and its copy for the products.
+    In chunks: the logits of one, which become their own gradient (on a CPU in float32 and four times more), hidden
+    states with their gradient, and for a trained head its float32 gradient, twice or beside its copy for the products.
     Otherwise the logits of every token and their gradient, in the compute type and in float32.
     """
     tokens, element = settings.micro_batch_size * settings.length, _element_bytes(settings)
     if not settings.chunked_loss:
         return tokens * model.vocab_size * 2 * (element + 4)
-    chunk = min(LOSS_CHUNK_BYTES, 4 * tokens * model.vocab_size)
-    hidden = 2 * tokens * model.hidden_size * element
+    chunk = min(LOSS_CHUNK_BYTES, element * tokens * model.vocab_size)
     trains_head = adapter.method == "full" or any(module.group == "head" for module in adapter.saved_modules)
-    head = model.vocab_size * model.hidden_size * (4 + element) if trains_head else 0
-    return 3 * chunk + chunk * element // 4 + hidden + head
+    head = model.vocab_size * model.hidden_size * 8 if trains_head else 0
+    layers, ranks = settings.layers, _ranks(model, adapter)
+    if layers is not None and idle_bytes(model, layers, tokens, element) >= LOSS_CHUNK_BYTES:
+        chunk = 0
+    chunk += 0 if settings.device == "cuda" else 4 * 4 * chunk // element
+    if layers is None:
+        return chunk + 3 * tokens * model.hidden_size * element + head
+    needed = chunk + head + head_bytes(model, layers, tokens, element, ranks)
+    return max(0, needed - backward_bytes(model, layers, tokens, element, ranks))
+
+
+def _own_activation_bytes(
+    model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings, layers: LayerCounts
+) -> int:  # fmt: skip
+    """Kept by all layers, shared by them, and made in the backward pass of the first that runs it."""
+    tokens, element = settings.micro_batch_size * settings.length, _element_bytes(settings)
+    is_nf4, ranks = settings.quantization == "nf4", _ranks(model, adapter)
+    taken = kept_bytes(model, layers, tokens, element, ranks)
+    taken += shared_bytes(model, layers, tokens, element, is_quantised=is_nf4)
+    taken += backward_bytes(model, layers, tokens, element, ranks)
+    taken += plain_bytes(model, adapter, tokens, element)
+    if settings.quantization == "fp8":
+        taken += fp8_bytes(model, tokens, keeps_transposed=settings.keeps_transposed)
+    scores = SCORES_ON_CPU * 4 * model.num_heads * tokens**2
+    return taken + (LIBRARY_BYTES if settings.device == "cuda" else scores)
+
+
+def _ranks(model: ModelFacts, adapter: AdapterPlan) -> int:
+    """Of the adapters of one layer, added up."""
+    return adapter.rank * -(-len(adapter.targets) // max(1, model.num_layers))
+
+
+def _joined_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
+    is_apart = settings.quantization != "none"
+    return joined_bytes(model, adapter, _element_bytes(settings), is_quantised=is_apart)
 
 
 def _element_bytes(settings: MemorySettings) -> int:

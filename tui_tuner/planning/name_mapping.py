@@ -94,10 +94,10 @@ def _choice(section: ModelSection, cached: Collection[str]) -> tuple[str, str]:
         return typed, "exactly as typed, for name mapping is off"
     if section.revision is not None:
         return typed, "exactly as typed, for a revision is named"
-    if is_pre_quantised(typed) and section.quantization == "none":
+    if is_pre_quantised(typed) and section.quantization in ("none", "fp8"):
         twins = sixteen_bit_names(typed)
         loads = next((name for name in twins if name in cached), twins[0])
-        return loads, 'its weights are stored in 4 bit and quantization = "none" needs 16 bit'
+        return loads, f'its weights are stored in 4 bit and quantization = "{section.quantization}" needs 16 bit'
     if typed in cached:
         return typed, "as typed; it is in the cache"
     return _cached_twin(section, cached) or (typed, "as typed")

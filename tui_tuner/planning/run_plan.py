@@ -1,18 +1,22 @@
 """From a recipe to a plan: every "auto" becomes a value with a reason. Loads nothing and writes nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tui_tuner.errors import ModelError, Problem, RecipeError
 from tui_tuner.hardware import Hardware
+from tui_tuner.journal.speeds import MeasuredSpeed, measured_speeds
 from tui_tuner.plan import AdapterPlan, DataFacts, Decision, ModelFacts, NameDecision, RunPlan
-from tui_tuner.planning.adapter_plan import adapter_decisions, plan_adapter
+from tui_tuner.planning.adapters.plan import adapter_decisions, plan_adapter
 from tui_tuner.planning.batch_plan import choose_batch
 from tui_tuner.planning.hub_fetch import Fetch, fetch_from_hub, fetch_model
-from tui_tuner.planning.inherited_adapter import InheritedAdapter, read_adapter
+from tui_tuner.planning.inheriting.adapter import InheritedAdapter
+from tui_tuner.planning.inheriting.reading import read_adapter
 from tui_tuner.planning.inheriting.recipe import inherit, is_inherited
 from tui_tuner.planning.machine_plan import (
     MachineChoice,
     choose_machine,
+    device_name,
     machine_problems,
     quantised_module_problems,
 )
@@ -27,6 +31,7 @@ from tui_tuner.planning.settled_values import (
     recipe_for_data,
     schedule_decisions,
 )
+from tui_tuner.planning.speed import estimate_speed, renewed_speed
 from tui_tuner.recipe import Recipe
 from tui_tuner.trackers.sending import tracker_problems
 
@@ -51,15 +56,28 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
         asked = recipe_for_data(recipe, base.facts)
         data = survey_data(asked, located.folder, base.facts.context_length, renderers)
     decisions = (*decisions, *inheritance.with_precision(machine.quantization))
-    return _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
+    plan = _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
+    measured = measured_speeds(Path(recipe.output.folder).expanduser(), base.facts.source)
+    return _with_speed(plan, hardware, measured)
 
 
-def plan_for_data(recipe: Recipe, hardware: Hardware, base: BaseModel, name: NameDecision, data: DataFacts) -> RunPlan:
-    """The plan of a recipe whose model and data are known already. Raises as `make_plan` does."""
+def plan_for_data(
+    recipe: Recipe,
+    hardware: Hardware,
+    base: BaseModel,
+    name: NameDecision,
+    data: DataFacts,
+    measured: Sequence[MeasuredSpeed] = (),
+) -> RunPlan:
+    """The plan of a recipe whose model and data are known already. Raises as `make_plan` does.
+
+    `measured`: earlier runs of this model, for the estimate of its speed.
+    """
     inheritance = inherit(recipe, Path(base.facts.folder) if base.facts.folder else None)
     adapter, machine, decisions = _plan_model(inheritance.recipe, hardware, base)
     decisions = (*decisions, *inheritance.with_precision(machine.quantization))
-    return _assemble(inheritance.recipe, name, base.facts, adapter, machine, data, decisions)
+    plan = _assemble(inheritance.recipe, name, base.facts, adapter, machine, data, decisions)
+    return _with_speed(plan, hardware, measured)
 
 
 def fetch_weights(plan: RunPlan, fetch: Fetch = fetch_from_hub) -> RunPlan:
@@ -96,7 +114,12 @@ def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
         for one in plan.decisions
         if one.field in ("acceleration.device", "acceleration.kernels", "acceleration.threads") or is_inherited(one)
     )
-    return _assemble(plan.recipe, plan.name, plan.model, plan.adapter, machine, data, kept)
+    refined = _assemble(plan.recipe, plan.name, plan.model, plan.adapter, machine, data, kept)
+    return refined.model_copy(update={"speed": renewed_speed(refined, plan.speed), "rendered_at": plan.rendered_at})
+
+
+def _with_speed(plan: RunPlan, hardware: Hardware, measured: Sequence[MeasuredSpeed]) -> RunPlan:
+    return plan.model_copy(update={"speed": estimate_speed(plan, device_name(hardware, plan.device), measured)})
 
 
 def _plan_model(
@@ -110,7 +133,7 @@ def _plan_model(
     except RecipeError as error:
         raise RecipeError([*problems, *error.problems]) from error
     machine, machine_decisions = choose_machine(recipe, hardware, base.facts, adapter)
-    problems += quantised_module_problems(adapter, machine)
+    problems += quantised_module_problems(base.facts, adapter, machine)
     if problems:
         raise RecipeError(problems)
     return adapter, machine, (*machine_decisions, *adapter_decisions(adapter, recipe.adapter, inherited))
@@ -150,6 +173,7 @@ def _assemble(
         device=machine.device,
         dtype=machine.dtype,
         quantization=machine.quantization,
+        keeps_transposed=batch.keeps_transposed,
         recompute=batch.recompute,
         layers=batch.layers,
         kernels=machine.kernels,

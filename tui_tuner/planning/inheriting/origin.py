@@ -33,6 +33,8 @@ class OriginBase(_Part):
 
     source: str
     fingerprint: str
+    files: dict[str, str] = {}
+    """sha256 of its weight files, as far as they were known."""
     quantization: str
     dtype: str
 

@@ -16,8 +16,6 @@ def own_layers_obstacle(model_type: str, adapter: AdapterPlan, kernels: Literal[
         (kernels == "off", 'acceleration.kernels is "off"'),
         (family.layer is None, f"family {family.name} has layers of another shape"),
         (adapter.method == "full", "all weights are trained"),
-        (adapter.use_dora, "DoRA"),
-        (adapter.dropout > 0, "dropout in the adapters"),
         (
             any(one.group == "other" and one.path.startswith(inside) for one in adapter.saved_modules),
             "linear modules of the layers are trained in full",
@@ -31,11 +29,20 @@ def own_layers_obstacle(model_type: str, adapter: AdapterPlan, kernels: Literal[
     return next((reason for applies, reason in reasons if applies), None)
 
 
-def layer_counts(recompute: Recompute, num_layers: int, kept: int = 1) -> LayerCounts:
-    """kept: layers that keep everything. The last one always may: its backward pass follows at once."""
+def plain_reason(adapter: AdapterPlan) -> str | None:
+    """Why adapters are computed beside the joined products of our layers; None where they are part of them."""
+    reasons = [word for word, applies in (("DoRA", adapter.use_dora), ("dropout", adapter.dropout > 0)) if applies]
+    return " with ".join(reasons) or None
+
+
+def layer_counts(recompute: Recompute, num_layers: int) -> LayerCounts:
+    """All layers alike, but for the last: its backward pass follows at once, so that what it keeps costs least.
+
+    Where others compute again it keeps everything, and where they wait on the host it only computes again.
+    """
+    others = num_layers - 1
     if recompute == "off":
         return LayerCounts(keep=num_layers, recompute=0, offload=0)
-    rest = num_layers - kept
     if recompute == "offload":
-        return LayerCounts(keep=kept, recompute=0, offload=rest)
-    return LayerCounts(keep=kept, recompute=rest, offload=0)
+        return LayerCounts(keep=0, recompute=1, offload=others)
+    return LayerCounts(keep=1, recompute=others, offload=0)

@@ -1,7 +1,8 @@
 """Memory of our own decoder layers: what each keeps until backward, and what passes through the buffers they share.
 
 Counted in elements of a token, with d hidden, q heads x head_dim, k key-value heads x head_dim, f the MLP's width and
-64 places for ranks beside each joined tensor. Sizes follow `kernels.layer`; a GPU test holds them against the device.
+64 places for ranks beside each joined tensor. Sizes follow `kernels.layer` and `engine.acceleration.micro_step`; tests
+hold them against the tensors that are really made, and against peaks measured on a GPU.
 """
 
 from tui_tuner.families import family_for
@@ -11,42 +12,113 @@ RANK_PLACES = 64
 """Ranks of the projections of one input are rounded up to this."""
 JOINED = 4
 """Products of a layer: q with k and v, o, gate with up, down."""
+PASS_TOKENS = 8192
+"""Most tokens that go at once through what does not mix tokens."""
+PASS_MULTIPLE = 128
+LEAVING = 2
+"""Layers whose inputs may be on their way to the host at the same time."""
 
 
-def kept_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int) -> int:
-    """What all layers together keep of one micro-batch on the device."""
+def kept_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
+    """What all layers together keep of one micro-batch on the device.
+
+    ranks: of the adapters of one layer, added up.
+    """
     hidden, queries, keys, wide = _widths(model)
     branches = 2 * hidden if _has_branch_norms(model) else 0
     # Of each softmax, and of each row that a norm reads: one float32.
     statistics = 4 * model.num_heads + (16 if branches else 8)
-    recompute = element * (2 * hidden + queries + branches) + statistics
+    recompute = element * (2 * hidden + queries + branches + ranks) + statistics
     keep = recompute + element * (queries + 2 * keys + 2 * wide + 2 * RANK_PLACES)
     return tokens * (layers.keep * keep + layers.recompute * recompute + layers.offload * statistics)
 
 
-def passing_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, *, is_quantised: bool) -> int:
-    """The buffers that all layers share, and the tensors that one layer's backward pass makes for itself.
+def shared_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, *, is_quantised: bool) -> int:
+    """The buffers that all layers share; they stay from one micro-batch to the next.
 
-    Shared: six tensors of width d with places for ranks, q, k, v and their gradients, attention's gradient, gate and
-    up, their product. Made anew: the gradients of q, k and v. Offloaded layers have the inputs of two on the way.
+    Of all tokens the gradient of the residual, that of attention, and q, k, v where some layer computes them again; q
+    and k once more where heads have norms. Of the tokens of a pass the normed input, one of the hidden size, the gated
+    product, ranks, and gate and up where they are computed again; and two of
+    a branch that has a norm. Quantised weights pass through three.
     """
     hidden, queries, keys, wide = _widths(model)
-    shared = 6 * (hidden + RANK_PLACES) + 2 * queries + 2 * keys + 3 * wide + 3 * RANK_PLACES
-    shared += 3 * hidden if _has_branch_norms(model) else 0
-    made = queries + 2 * keys + hidden
-    arriving = 2 * (hidden + queries) if layers.offload else 0
-    scratch = max(queries + 2 * keys, 2 * wide) * hidden + max(queries, wide) * hidden if is_quantised else 0
-    return element * (tokens * (shared + made + arriving) + scratch)
+    is_again, has_branches = bool(layers.recompute or layers.offload), _has_branch_norms(model)
+    lasting = hidden + RANK_PLACES + queries + ((queries + 2 * keys + RANK_PLACES) if is_again else 0)
+    lasting += queries + keys if _has_head_norms(model) else 0
+    passing = 2 * hidden + RANK_PLACES + (wide + RANK_PLACES) + RANK_PLACES
+    passing += 2 * wide + RANK_PLACES if is_again else 0
+    passing += 2 * hidden + RANK_PLACES if has_branches else 0
+    return element * (tokens * lasting + _pass(tokens) * passing + (_scratch(model) if is_quantised else 0))
 
 
-def joined_bytes(model: ModelFacts, adapter: AdapterPlan, element: int) -> int:
+def backward_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
+    """What is alive beside kept and shared tensors while the first layer runs backward: the last one of the model.
+
+    The gradients of q, k and v with what attention makes them in (float32 sums for q, gradients of keys and values for
+    each head), and inputs that arrive from the host: of the next layer, or of two at a time.
+    """
+    hidden, queries, keys, _ = _widths(model)
+    attention = element * (queries + 2 * keys) + 4 * queries + (2 * element * queries if keys < queries else 0)
+    arriving = (1 if layers.keep or layers.recompute else 2) * (2 * hidden + queries + ranks) if layers.offload else 0
+    return tokens * (element * arriving + attention)
+
+
+def head_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
+    """What is alive beside kept and shared tensors while the loss is computed, apart from logits: the decoder's output
+    and its norm, and inputs that are on their way to the host.
+    """
+    hidden, queries, _, _ = _widths(model)
+    leaving = min(LEAVING, layers.offload) * (2 * hidden + queries + ranks)
+    return tokens * element * (2 * hidden + leaving)
+
+
+def idle_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int) -> int:
+    """Of the widest shared buffer, in which logits find room meanwhile if they all do."""
+    if not (layers.recompute or layers.offload):
+        return 0
+    return element * _pass(tokens) * (2 * model.intermediate_size + RANK_PLACES)
+
+
+def fp8_bytes(model: ModelFacts, tokens: int, *, keeps_transposed: bool) -> int:
+    """What products in 8 bits add to the shared buffers: their inputs and gradients in 8 bits with a scale for each
+    row, and a turned weight where the base keeps none.
+    """
+    hidden, queries, keys, wide = _widths(model)
+    turned = 0 if keeps_transposed else max(queries + 2 * keys, 2 * wide) * hidden
+    return _pass(tokens) * (hidden + 3 * wide + queries + 2 * keys + 4 * 4) + turned
+
+
+def plain_bytes(model: ModelFacts, adapter: AdapterPlan, tokens: int, element: int) -> int:
+    """What adapters with dropout or DoRA make for one projection at a time: its input with holes, and for DoRA its
+    output without adapter and magnitude, that times the magnitude's share, and a float32 copy of a part of it.
+    """
+    widest = max(model.intermediate_size, model.num_heads * model.head_dim, model.hidden_size)
+    tensors = (1 if adapter.dropout > 0 else 0) + (3 if adapter.use_dora else 0)
+    return element * _pass(tokens) * widest * tensors
+
+
+def joined_bytes(model: ModelFacts, adapter: AdapterPlan, element: int, *, is_quantised: bool = False) -> int:
     """Working copies of the adapters beside the weights, in the compute type, with their padding."""
     if not adapter.targets:
         return 0
     hidden, queries, keys, wide = _widths(model)
     inputs = hidden + queries + hidden + wide
     outputs = queries + 2 * keys + hidden + 2 * wide + hidden
-    return model.num_layers * element * RANK_PLACES * (inputs + outputs + JOINED * RANK_PLACES)
+    corners = 0 if is_quantised else JOINED * RANK_PLACES
+    return model.num_layers * element * RANK_PLACES * (inputs + outputs + corners)
+
+
+def _scratch(model: ModelFacts) -> int:
+    """Elements of the three buffers that quantised weights take turns in, adapters included."""
+    hidden, queries, keys, wide = _widths(model)
+    first = (max(queries + 2 * keys, 2 * wide) + RANK_PLACES) * (hidden + RANK_PLACES)
+    return first + (hidden + RANK_PLACES) * (queries + wide + 2 * RANK_PLACES)
+
+
+def _pass(tokens: int) -> int:
+    """Tokens of the largest pass: passes are about equal, in multiples of what products work in."""
+    each = -(-tokens // max(1, -(-tokens // PASS_TOKENS)))
+    return min(tokens, -(-each // PASS_MULTIPLE) * PASS_MULTIPLE)
 
 
 def _widths(model: ModelFacts) -> tuple[int, int, int, int]:
@@ -54,10 +126,15 @@ def _widths(model: ModelFacts) -> tuple[int, int, int, int]:
         model.hidden_size,
         model.num_heads * model.head_dim,
         model.num_kv_heads * model.head_dim,
-        (model.intermediate_size),
+        model.intermediate_size,
     )
 
 
 def _has_branch_norms(model: ModelFacts) -> bool:
     parts = family_for(model.model_type).layer
     return parts is not None and parts.output_norm is not None
+
+
+def _has_head_norms(model: ModelFacts) -> bool:
+    parts = family_for(model.model_type).layer
+    return parts is not None and parts.query_key_norms is not None

@@ -8,7 +8,7 @@ import pytest
 
 from tests.planning.model_folders import base_model, peft_counts
 from tui_tuner.families import FAMILIES, ConfigValue, ModelFamily
-from tui_tuner.planning.adapter_plan import plan_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.recipe import AdapterSection
 
 TINY_FAMILIES = [family for family in FAMILIES if family.tiny]

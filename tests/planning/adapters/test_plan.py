@@ -7,7 +7,7 @@ from tui_tuner.errors import ModelError, RecipeError
 from tui_tuner.families.llama import LLAMA
 from tui_tuner.families.qwen2 import QWEN2
 from tui_tuner.plan import AdapterPlan
-from tui_tuner.planning.adapter_plan import adapter_decisions, plan_adapter
+from tui_tuner.planning.adapters.plan import adapter_decisions, plan_adapter
 from tui_tuner.recipe import AdapterSection
 
 

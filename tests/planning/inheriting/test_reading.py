@@ -11,8 +11,8 @@ from tests.planning.model_folders import base_model, write_raw_weights
 from tests.tiny import tiny_model
 from tui_tuner.errors import AdapterError, RecipeError
 from tui_tuner.plan import AdapterPlan
-from tui_tuner.planning.adapter_plan import plan_adapter
-from tui_tuner.planning.inherited_adapter import read_adapter
+from tui_tuner.planning.adapters.plan import adapter_decisions, plan_adapter
+from tui_tuner.planning.inheriting.reading import read_adapter
 from tui_tuner.recipe import AdapterSection
 
 UNSLOTH_PATTERN = (
@@ -113,6 +113,24 @@ def test_what_peft_trains_and_tuner_does_not_is_refused(settings: dict[str, Any]
         continued(tmp_path, config)
 
 
+def test_modules_with_ranks_of_their_own_are_counted_one_by_one(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path, rank_pattern={"q_proj": 16, "layers.1.mlp.up_proj": 2})
+    plan = continued(tmp_path, config)
+    assert plan.num_trainable == sum(tensor.num_elements for tensor in read_adapter(tmp_path).tensors)
+    assert {plan.rank_of(target) for target in plan.targets} == {2, 4, 16}
+    (told,) = [one for one in adapter_decisions(plan, AdapterSection()) if one.field == "adapter.rank"]
+    assert told.value == "2, 4, 16"
+
+
+def test_the_base_that_a_foreign_adapter_names_is_told(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path)
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    named = {**settings, "base_model_name_or_path": "unsloth/tiny-bnb-4bit"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(named))
+    decisions = adapter_decisions(continued(tmp_path, config), AdapterSection(), read_adapter(tmp_path))
+    assert "unsloth/tiny-bnb-4bit" in [one.value for one in decisions if one.field == "model.adapter"]
+
+
 def test_a_recipe_that_contradicts_the_adapter_is_refused(tmp_path: Path) -> None:
     config = write_adapter(tmp_path)
     with pytest.raises(RecipeError, match=r"adapter.rank: is set, but .* has 4; leave it out"):
@@ -137,7 +155,7 @@ def test_a_head_that_the_config_lost_is_trained_again(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"peft_type": "IA3"}, "is a IA3 adapter"),
-        ({"peft_type": "LORA", "rank_pattern": {"q_proj": 8}}, "uses rank_pattern"),
+        ({"peft_type": "LORA", "layer_replication": [[0, 1]]}, "uses layer_replication"),
         ({"peft_type": "LORA", "bias": "all"}, "trains biases"),
         ({"peft_type": "LORA", "r": 4}, "says rank 4, the weights have none"),
     ],

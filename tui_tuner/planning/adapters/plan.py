@@ -1,27 +1,18 @@
 """Exactly what will be trained, and how PEFT would count it, without loading anything."""
 
-import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 
-from tui_tuner.errors import ModelError, Problem, RecipeError
+from tui_tuner.errors import ModelError, RecipeError
 from tui_tuner.families import ModuleShape
 from tui_tuner.plan import AdapterPlan, Decision, LoraTarget, TrainedModule
-from tui_tuner.planning.adapter_size import safetensors_bytes
-from tui_tuner.planning.inherited_adapter import InheritedAdapter
+from tui_tuner.planning.adapters.choosing import choose
+from tui_tuner.planning.adapters.size import safetensors_bytes
+from tui_tuner.planning.inheriting.adapter import InheritedAdapter
+from tui_tuner.planning.inheriting.strengths import Strength
 from tui_tuner.planning.inheriting.tensor_names import PEFT_PREFIX
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.recipe import AdapterSection
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Modules that were picked, before they are counted."""
-
-    targets: tuple[ModuleShape, ...]
-    saved: tuple[ModuleShape, ...]
-    problems: tuple[Problem, ...] = ()
 
 
 def plan_adapter(section: AdapterSection, base: BaseModel, inherited: InheritedAdapter | None = None) -> AdapterPlan:
@@ -46,13 +37,16 @@ def plan_adapter(section: AdapterSection, base: BaseModel, inherited: InheritedA
         inherited = inherited.on(base.family)
         inherited.check_vocabulary(base.facts.vocab_size)
         section = inherited.applied_to(section, base.modules)
-    choice = _choose(section, base)
+    choice = choose(section, base)
     if choice.problems:
         raise RecipeError(choice.problems)
-    tensors = _adapter_tensors(section, choice)
+    strengths = inherited.strengths if inherited is not None else {}
+    targets = tuple(_target(module, section, strengths.get(module.path)) for module in choice.targets)
+    tensors = _adapter_tensors(section, targets) | _whole_tensors(choice.saved, PEFT_PREFIX)
     if inherited is not None:
         inherited.check_tensors(tensors)
-    return _lora_plan(section, base, choice, tensors, str(inherited.folder) if inherited is not None else None)
+    plan = _lora_plan(section, base, targets, choice.saved, tensors)
+    return plan.model_copy(update={"continues": str(inherited.folder)}) if inherited is not None else plan
 
 
 def adapter_decisions(
@@ -63,9 +57,16 @@ def adapter_decisions(
     if plan.continues is not None:
         reason = f"rank, alpha, variant, targets and whole modules are those of {plan.continues}"
         decisions.append(Decision(field="adapter", value="continued", reason=reason))
+        if any(target.rank is not None or target.alpha is not None for target in plan.targets):
+            reason = "the adapter has others for some modules, and each keeps its own"
+            ranks = sorted({plan.rank_of(target) for target in plan.targets})
+            decisions.append(Decision(field="adapter.rank", value=", ".join(map(str, ranks)), reason=reason))
         is_new = "dropout" in section.model_fields_set
         reason = "as the recipe says, whatever the adapter had" if is_new else "as in the adapter"
         decisions.append(Decision(field="adapter.dropout", value=f"{plan.dropout:g}", reason=reason))
+    if inherited is not None and inherited.origin is None and inherited.base_name:
+        reason = "what the adapter names as its base; whether model.source is that one, the losses tell before step 1"
+        decisions.append(Decision(field="model.adapter", value=inherited.base_name, reason=reason))
     if inherited is not None and inherited.unnamed_modules:
         value = ", ".join(inherited.unnamed_modules)
         reason = "the adapter's file holds them in full, although its config does not name them: they are trained again"
@@ -90,92 +91,15 @@ def adapter_parameters(module: ModuleShape, rank: int, use_dora: bool) -> int:
     return rank * (in_features + out_features) + (out_features if use_dora else 0)
 
 
-def is_target(path: str, name: str) -> bool:
-    """Whether a name under adapter.targets means the module: PEFT's rule for target_modules."""
-    return path == name or path.endswith(f".{name}")
-
-
-def _choose(section: AdapterSection, base: BaseModel) -> _Choice:
-    linears = [module for module in base.modules if module.kind == "linear"]
-    layer_problems = _layer_problems(section, base.facts.num_layers)
-    if section.layers != "all":
-        linears = [module for module in linears if module.layer in section.layers]
-    if section.targets == "auto":
-        targets, target_problems = tuple(linears), list[Problem]()
-    else:
-        named, target_problems = _named_targets(section.targets, base)
-        targets = tuple(module for module in linears if module in named)
-    saved, saved_problems = _saved_modules(section.modules_to_save, base)
-    paths = {module.path for module in targets}
-    both = next((module.path for module in saved if module.path in paths), None)
-    if both is not None:
-        message = f"{both} is trained in full here and gets an adapter under adapter.targets; keep one"
-        saved_problems.append(Problem(path="adapter.modules_to_save", message=message))
-    return _Choice(targets, saved, (*layer_problems, *target_problems, *saved_problems))
-
-
-def _layer_problems(section: AdapterSection, num_layers: int) -> list[Problem]:
-    if section.layers == ():
-        message = 'is an empty list; name at least one layer or write layers = "all"'
-        return [Problem(path="adapter.layers", message=message)]
-    beyond = [layer for layer in section.layers if isinstance(layer, int) and layer >= num_layers]
-    if not beyond:
-        return []
-    message = f"names layer {beyond[0]}; the model has layers 0 to {num_layers - 1}"
-    return [Problem(path="adapter.layers", message=message)]
-
-
-def _named_targets(names: Sequence[str], base: BaseModel) -> tuple[set[ModuleShape], list[Problem]]:
-    """Modules whose path is a name, or ends in a dot and the name: PEFT's rule for target_modules."""
-    linears = [module for module in base.modules if module.kind == "linear"]
-    unknown = [name for name in names if not any(is_target(module.path, name) for module in linears)]
-    problems = [Problem(path="adapter.targets", message=_unknown_target(name, base)) for name in unknown]
-    return {module for module in linears if any(is_target(module.path, name) for name in names)}, problems
-
-
-def _unknown_target(name: str, base: BaseModel) -> str:
-    if name == "all-linear":
-        return '"all-linear" is written targets = "auto" here'
-    if any(is_target(module.path, name) for module in base.modules):
-        return f'"{name}" is no linear module of a layer; train it in full under adapter.modules_to_save'
-    return f'no linear module is called "{name}"{_near(name, _leaf_names(base, ("linear",)))}'
-
-
-def _saved_modules(names: Sequence[str], base: BaseModel) -> tuple[tuple[ModuleShape, ...], list[Problem]]:
-    """Modules whose path ends in a name, in whatever part of a word: PEFT's rule for modules_to_save."""
-    problems = []
-    for name in names:
-        if not name or not any(module.path.endswith(name) for module in base.modules):
-            known = _leaf_names(base, ("embedding", "head", "norm", "linear", "other"))
-            message = f'no module is called "{name}"{_near(name, known)}'
-            problems.append(Problem(path="adapter.modules_to_save", message=message))
-    chosen = tuple(module for module in base.modules if any(name and module.path.endswith(name) for name in names))
-    if base.facts.tied_embeddings and any(module.kind in ("embedding", "head") for module in chosen):
-        paths = {module.path for module in chosen}
-        ends = {module.path for module in base.modules if module.kind in ("embedding", "head")}
-        chosen = tuple(module for module in base.modules if module.path in paths | ends)
-    return chosen, problems
-
-
-def _leaf_names(base: BaseModel, kinds: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(module.path.rpartition(".")[2] for module in base.modules if module.kind in kinds))
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'; did you mean "{near[0]}"?' if near else f"; there are {', '.join(known)}"
-
-
 def _lora_plan(
     section: AdapterSection,
     base: BaseModel,
-    choice: _Choice,
+    targets: tuple[LoraTarget, ...],
+    saved_modules: Sequence[ModuleShape],
     tensors: dict[str, tuple[int, ...]],
-    continues: str | None,
 ) -> AdapterPlan:
-    use_rslora, use_dora = section.variant.startswith("rslora"), section.variant.endswith("dora")
-    targets = tuple(_target(module, section.rank, use_dora) for module in choice.targets)
-    saved = _trained_modules(choice.saved, base.facts.tied_embeddings)
+    use_rslora = section.variant.startswith("rslora")
+    saved = _trained_modules(saved_modules, base.facts.tied_embeddings)
     num_adapter = sum(target.num_trainable for target in targets)
     num_saved = sum(module.num_parameters for module in saved if not module.is_tied)
     layers = None if section.layers == "all" else tuple(sorted(set(section.layers)))
@@ -186,7 +110,7 @@ def _lora_plan(
         scaling=section.alpha / (sqrt(section.rank) if use_rslora else section.rank),
         dropout=section.dropout,
         use_rslora=use_rslora,
-        use_dora=use_dora,
+        use_dora=section.variant.endswith("dora"),
         target_names=_target_names(targets, base, layers),
         targets=targets,
         layers=layers,
@@ -197,7 +121,6 @@ def _lora_plan(
         num_trainable=num_adapter + num_saved,
         num_total=base.facts.num_parameters + num_adapter + num_saved,
         adapter_bytes=safetensors_bytes(tensors),
-        continues=continues,
     )
 
 
@@ -214,10 +137,21 @@ def _target_names(targets: Sequence[LoraTarget], base: BaseModel, layers: tuple[
     return names
 
 
-def _target(module: ModuleShape, rank: int, use_dora: bool) -> LoraTarget:
+def _target(module: ModuleShape, section: AdapterSection, own: Strength | None) -> LoraTarget:
+    """
+    Args:
+        own: rank and alpha that an inherited adapter has here.
+    """
     out_features, in_features = module.weight
-    num_trainable = adapter_parameters(module, rank, use_dora)
-    return LoraTarget(path=module.path, in_features=in_features, out_features=out_features, num_trainable=num_trainable)
+    rank = section.rank if own is None else own.rank
+    return LoraTarget(
+        path=module.path,
+        in_features=in_features,
+        out_features=out_features,
+        num_trainable=adapter_parameters(module, rank, section.variant.endswith("dora")),
+        rank=rank if rank != section.rank else None,
+        alpha=own.alpha if own is not None and own.alpha != section.alpha else None,
+    )
 
 
 def _trained_modules(modules: Sequence[ModuleShape], tied_embeddings: bool) -> tuple[TrainedModule, ...]:
@@ -231,20 +165,20 @@ def _trained_modules(modules: Sequence[ModuleShape], tied_embeddings: bool) -> t
     return tuple(trained)
 
 
-def _adapter_tensors(section: AdapterSection, choice: _Choice) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in adapter_model.safetensors. A tied matrix is written under both of its names, as by PEFT."""
+def _adapter_tensors(section: AdapterSection, targets: Sequence[LoraTarget]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the low-rank parts in adapter_model.safetensors."""
     tensors: dict[str, tuple[int, ...]] = {}
-    for target in choice.targets:
-        name = f"{PEFT_PREFIX}{target.path}."
-        out_features, in_features = target.weight
-        tensors[f"{name}lora_A.weight"] = (section.rank, in_features)
-        tensors[f"{name}lora_B.weight"] = (out_features, section.rank)
+    for target in targets:
+        name, rank = f"{PEFT_PREFIX}{target.path}.", target.rank or section.rank
+        tensors[f"{name}lora_A.weight"] = (rank, target.in_features)
+        tensors[f"{name}lora_B.weight"] = (target.out_features, rank)
         if section.variant.endswith("dora"):
-            tensors[f"{name}lora_magnitude_vector"] = (out_features,)
-    return tensors | _whole_tensors(choice.saved, PEFT_PREFIX)
+            tensors[f"{name}lora_magnitude_vector"] = (target.out_features,)
+    return tensors
 
 
 def _whole_tensors(modules: Sequence[ModuleShape], prefix: str) -> dict[str, tuple[int, ...]]:
+    """Those of whole modules. A tied matrix is written under both of its names, as by PEFT."""
     tensors: dict[str, tuple[int, ...]] = {}
     for module in modules:
         tensors[f"{prefix}{module.path}.weight"] = module.weight
