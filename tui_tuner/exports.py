@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from tui_tuner.events import Event
 
 MergeBase = Literal["auto", "16bit", "dequantised"]
-"""What an adapter is added to: the base as it was published, or the NF4 weights that it was trained on, written out."""
+"""What an adapter is added to: the base as it was published, or the NF4 or fp8 weights that it was trained on, written
+out."""
+HeldIn = Literal["nf4", "fp8"]
+"""The fewer bits in which a base may be held while an adapter is trained on it."""
 MERGE_BASES: tuple[MergeBase, ...] = ("auto", "16bit", "dequantised")
 WRITTEN_GGUF_TYPES = ("f32", "f16", "bf16", "q8_0")
 """Types that tuner writes itself."""

@@ -21,12 +21,13 @@ from tui_tuner.data.sources.files import find_files
 from tui_tuner.data.sources.text_files import parse_line
 from tui_tuner.engine.checkpoints.choosing import newest_whole
 from tui_tuner.engine.checkpoints.manifest import write_manifest
-from tui_tuner.errors import TunerError
+from tui_tuner.engine.exporting.gguf_files.reading import read_tensors
+from tui_tuner.errors import ModelError, TunerError
 from tui_tuner.hosting.mailbox import MailboxReader
 from tui_tuner.journal import list_runs, read_events, read_state
-from tui_tuner.planning.adapter_plan import plan_adapter
-from tui_tuner.planning.inherited_adapter import read_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.planning.inheriting.origin import logged_loss, read_origin
+from tui_tuner.planning.inheriting.reading import read_adapter
 from tui_tuner.planning.inheriting.recipe import inherit
 from tui_tuner.planning.safetensors_header import read_header
 from tui_tuner.planning.weights import read_weights
@@ -39,6 +40,7 @@ LLAMA = {
 ADAPTER: dict[str, Any] = {
     "peft_type": "LORA", "r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "target_modules": ["q_proj"], "bias": "none",
     "modules_to_save": ["lm_head"], "layers_to_transform": [0, 1], "use_rslora": True, "exclude_modules": [],
+    "rank_pattern": {"layers.0.self_attn.q_proj": 4}, "alpha_pattern": {"q_proj": 16},
 }  # fmt: skip
 SHAPES = {
     "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": (4, 32),
@@ -270,3 +272,32 @@ def test_checkpoint_states(state: bytes, identity: bytes, tmp_path: Path) -> Non
     (folder / "checkpoint.json").unlink(missing_ok=True)
     write_manifest(folder, 1)
     assert newest_whole(tmp_path)[0] is None
+
+
+def gguf_bytes() -> bytes:
+    """A header with a text, an array of texts and one tensor, and its data."""
+    key = struct.pack("<Q1sIQ1s", 1, b"a", 8, 1, b"x") + struct.pack("<Q1sIIQQ1s", 1, b"b", 9, 8, 1, 1, b"y")
+    info = struct.pack("<Q1sIQQIQ", 1, b"t", 2, 32, 1, 0, 0)
+    header = struct.pack("<4sIQQ", b"GGUF", 3, 1, 2) + key + info
+    return header.ljust(-(-len(header) // 32) * 32, b"\0") + bytes(128)
+
+
+def test_the_undamaged_gguf_is_read(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(gguf_bytes())
+    assert read_tensors(tmp_path / "model.gguf")["t"].shape == (1, 32)
+
+
+@fuzzed
+@given(content=damaged_bytes(gguf_bytes()))
+def test_gguf_files(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(content)
+    with contextlib.suppress(TunerError):
+        read_tensors(tmp_path / "model.gguf")
+
+
+@pytest.mark.parametrize("length", [2**31, 2**63])
+def test_a_gguf_that_announces_more_than_it_has_is_refused_unread(length: int, tmp_path: Path) -> None:
+    announced = struct.pack("<4sIQQ", b"GGUF", 3, 0, 1) + struct.pack("<Q1sIIQ", 1, b"k", 9, 9, length)
+    (tmp_path / "model.gguf").write_bytes(announced)
+    with pytest.raises(ModelError, match="values and has"):
+        read_tensors(tmp_path / "model.gguf")

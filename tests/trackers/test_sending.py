@@ -1,6 +1,7 @@
 """Events in, numbers out: what each tracker's public functions are called with, and what happens when they fail."""
 
 import importlib.machinery
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from tui_tuner.events import RunResumed
 from tui_tuner.plan import RunPlan
 from tui_tuner.recipe import TrackerName
 from tui_tuner.trackers.sending import TrackerSet, tracker_problems
+from tui_tuner.trackers.services import NOTHING_ELSE
 from tui_tuner.trackers.tracked import settings_of
 
 Calls = list[tuple[str, dict[str, Any]]]
@@ -50,6 +52,8 @@ def tracked(
 ) -> tuple[TrackerSet, Calls]:
     """A whole scripted run, sent to a fake of the package."""
     calls: Calls = []
+    for variable in ("WANDB_ERROR_REPORTING", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setitem(sys.modules, name, Fake(name, calls, broken=broken))
     trackers = TrackerSet(plan_with(name), folder / "one")
     for event in scripted_events(steps=3):
@@ -60,14 +64,19 @@ def tracked(
 def test_trackio_gets_settings_steps_and_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, calls = tracked("trackio", tmp_path, monkeypatch)
     assert calls[0][0] == "init"
-    assert calls[0][1] | {"config": {}} == {"project": "tuner", "name": "one", "config": {}, "resume": "allow"}
+    assert calls[0][1] | {"config": {}} == {
+        "project": "tuner", "name": "one", "config": {}, "resume": "allow", "embed": False, "auto_log_cpu": False,
+        "auto_log_gpu": False,
+    }  # fmt: skip
     assert [one["step"] for name, one in calls if name == "log"][:3] == [0, 1, 2]
     assert calls[-1] == ("finish", {})
 
 
-def test_wandb_keeps_its_hands_off_code_and_console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_keeps_its_hands_off_code_console_and_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, calls = tracked("wandb", tmp_path, monkeypatch)
-    assert calls[0] == ("Settings", {"console": "off", "disable_git": True, "save_code": False})
+    assert calls[0] == ("Settings", NOTHING_ELSE)
+    assert {"disable_code", "x_disable_machine_info", "x_disable_stats", "silent"} <= NOTHING_ELSE.keys()
+    assert os.environ["WANDB_ERROR_REPORTING"] == "false"
     assert ("define_metric", {"0": "*", "step_metric": "step"}) in calls
     logged = [one["0"] for name, one in calls if name == "log"]
     assert {"train/loss", "train/grad_norm", "step"} <= logged[1].keys()
@@ -76,9 +85,23 @@ def test_wandb_keeps_its_hands_off_code_and_console(tmp_path: Path, monkeypatch:
 
 def test_mlflow_gets_parameters_and_a_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, calls = tracked("mlflow", tmp_path, monkeypatch)
-    assert [name for name, _ in calls[:3]] == ["set_experiment", "start_run", "log_params"]
-    assert calls[2][1]["0"]["rank"] == 16
+    names = [name for name, _ in calls if name != "MlflowClient"]
+    assert names[:5] == ["set_tracking_uri", "set_experiment", "search_runs", "start_run", "log_params"]
+    assert dict(calls)["set_tracking_uri"] == {"0": f"file://{tmp_path}/mlruns"}
+    assert dict(calls)["log_params"]["0"]["rank"] == 16
     assert calls[-1] == ("end_run", {"status": "FINISHED"})
+
+
+def test_what_a_tracker_prints_stays_off_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chatty = ModuleType("trackio")
+    chatty.init = lambda **_: print("* initialized")  # type: ignore[attr-defined]  # noqa: T201 - what it does
+    chatty.log = chatty.finish = lambda *_, **__: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "trackio", chatty)
+    for event in scripted_events(steps=3):
+        TrackerSet(plan_with("trackio"), tmp_path / "one").take(event)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_tracker_that_fails_is_said_once_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

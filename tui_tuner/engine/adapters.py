@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from tui_tuner.engine.lora import LoraLinear, TrainedLinear, as_linear
 from tui_tuner.errors import ModelError
-from tui_tuner.plan import AdapterPlan
+from tui_tuner.plan import AdapterPlan, LoraTarget
 
 Group = Literal["lora_A", "lora_B", "magnitude", "embedding", "head", "norm", "other"]
 
@@ -80,7 +80,7 @@ def add_adapters(model: nn.Module, plan: AdapterPlan, compute_dtype: torch.dtype
     else:
         paths = [target.path for target in plan.targets] + [module.path for module in plan.saved_modules]
         originals = {path: _module(model, path) for path in paths}
-        adapters = {target.path: _put_adapter(model, target.path, plan) for target in plan.targets}
+        adapters = {target.path: _put_adapter(model, target, plan) for target in plan.targets}
         is_tied = _input_table(model) is _output_head(model)
         copies = {name: value for module in plan.saved_modules for name, value in _host_copies(model, module.path)}
         whole = [_open_module(model, module.path, module.group) for module in plan.saved_modules]
@@ -110,9 +110,9 @@ def _hooked(model: nn.Module, plan: AdapterPlan) -> Iterator[nn.Module]:
             yield found
 
 
-def _put_adapter(model: nn.Module, path: str, plan: AdapterPlan) -> LoraLinear:
-    adapter = LoraLinear(as_linear(_module(model, path), path), plan)
-    _replace(model, path, adapter)
+def _put_adapter(model: nn.Module, target: LoraTarget, plan: AdapterPlan) -> LoraLinear:
+    adapter = LoraLinear(as_linear(_module(model, target.path), target.path), plan, target)
+    _replace(model, target.path, adapter)
     return adapter
 
 

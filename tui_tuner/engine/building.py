@@ -2,6 +2,7 @@
 
 import functools
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tui_tuner.engine.saving.files import fingerprint
 from tui_tuner.engine.saving.results import ResultWriter
 from tui_tuner.journal import RunJournal
 from tui_tuner.plan import RunPlan
+from tui_tuner.planning.weight_hashes import known_hashes
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
 
@@ -42,14 +44,16 @@ def build_loop(
         AdapterError: an adapter or a checkpoint does not fit the model.
     """
     torch.manual_seed(plan.recipe.training.seed)
+    began = time.perf_counter()
     model = load_model(plan)
+    weights_seconds = time.perf_counter() - began
     check_packing(model, plan, data.train)
     trained = add_adapters(model.module, plan.adapter, model.compute_dtype)
     folder = model_folder(plan)
     provenance = _provenance(plan, data)
     loaded = None
     if plan.adapter.continues is not None and checkpoint is None:
-        loaded = load_inherited(plan, model, trained, data, provenance.base_fingerprint)
+        loaded = load_inherited(plan, model, trained, data, provenance)
     numbers = {group.name: number for number, group in enumerate(trainable_groups(trained, plan))}
     prepared = prepare(model, trained, plan, numbers)
     model = prepared.model
@@ -67,6 +71,7 @@ def build_loop(
         checkpoints=CheckpointWriter(results=results, optimizer=optimizer, journal=journal, identity=identity),
         controls=controls,
         loaded=loaded,
+        weights_seconds=weights_seconds,
     )
     if checkpoint is not None:
         _go_back_to(checkpoint, loop)
@@ -78,6 +83,7 @@ def identity_of(plan: RunPlan, data: LabelledData, base_fingerprint: str, device
     return RunIdentity(
         plan=plan,
         base_fingerprint=base_fingerprint,
+        base_files=base_files(plan),
         certificate=data.certificate,
         versions=library_versions(),
         device_name=device,
@@ -88,6 +94,11 @@ def base_fingerprint(plan: RunPlan) -> str:
     """Identity of the base model's files."""
     folder = model_folder(plan)
     return fingerprint(folder / "config.json", [folder / name for name in plan.model.weight_files])
+
+
+def base_files(plan: RunPlan) -> dict[str, str]:
+    """sha256 of its weight files, as far as they are known."""
+    return known_hashes(model_folder(plan), plan.model.weight_files)
 
 
 @functools.cache
@@ -102,6 +113,7 @@ def library_versions() -> dict[str, str]:
 def _provenance(plan: RunPlan, data: LabelledData) -> Provenance:
     return Provenance(
         base_fingerprint=base_fingerprint(plan),
+        base_files=base_files(plan),
         data_hash=data.data_hash,
         template_hash=data.template_hash,
         template_text=data.template.text,
@@ -125,4 +137,5 @@ def _go_back_to(checkpoint: Checkpoint, loop: TrainingLoop) -> None:
     if state.best is not None:
         moved = checkpoint.folder.with_name(Path(state.best.path).name)
         loop.checkpoints.best = state.best.model_copy(update={"path": str(moved)})
+    loop.go_on_with(state.fit)
     restore(state.random, loop.model.device)

@@ -13,6 +13,7 @@ import torch
 from tui_tuner.data.rendering.template_choice import PromptRenderer, choose_template
 from tui_tuner.data.rows import Message
 from tui_tuner.data.tokenizer import TextTokenizer, load_text_tokenizer
+from tui_tuner.engine.fp8_base import hold_in_fp8
 from tui_tuner.engine.generation import stream_tokens
 from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.loading import first_line, load_module
@@ -146,6 +147,8 @@ def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> C
             nf4_compute=dtype if quantization == "nf4" else None,
             remote_code=False,
         )
+        if quantization == "fp8":
+            hold_in_fp8(module)
         if adapter is not None:
             module = read_back(module, adapter)
     has_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()

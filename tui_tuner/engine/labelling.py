@@ -37,7 +37,7 @@ def label_with_progress(plan: RunPlan) -> Generator[Progress, None, LabelledData
     recipe = recipe_for_data(plan.recipe, plan.model)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labelling") as worker:
         try:
-            future = worker.submit(label_data, recipe, folder, plan.model.context_length, report)
+            future = worker.submit(label_data, recipe, folder, plan.model.context_length, report, plan.rendered_at)
             while not future.done():
                 latest = _latest(reports)
                 if latest is not None:

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+from tui_tuner.engine.fp8_base import hold_in_fp8
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.errors import MachineError, ModelError
 from tui_tuner.families import family_for
@@ -32,11 +33,14 @@ def load_model(plan: RunPlan) -> TrainingModel:
     quantises = plan.quantization == "nf4" and plan.model.stored_quantization is None
     module = load_module(
         model_folder(plan),
-        device,
+        torch.device("cpu") if _passes_host(plan) else device,
         torch.float32 if is_full else compute_dtype,
         nf4_compute=compute_dtype if quantises else None,
         remote_code=plan.recipe.model.remote_code,
     )
+    if plan.quantization == "fp8":
+        hold_in_fp8(module, device)
+        module.to(device)
     return TrainingModel(
         module=module,
         device=device,
@@ -44,6 +48,12 @@ def load_model(plan: RunPlan) -> TrainingModel:
         head=_head_options(plan, module),
         uses_autocast=is_full,
     )
+
+
+def _passes_host(plan: RunPlan) -> bool:
+    """Whether a base that is to be held in fp8 would not fit the device in 16 bits before."""
+    available = plan.memory.available
+    return plan.quantization == "fp8" and available is not None and 2 * plan.model.num_parameters > available
 
 
 def recompute_layers(module: nn.Module) -> None:

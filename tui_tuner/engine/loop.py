@@ -1,6 +1,7 @@
 """The training loop: one optimizer step after another, with the wishes of a person obeyed in between."""
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
+from tui_tuner.engine.acceleration.accelerate import refitted
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.batches import BEGINNING, MicroBatch, Position, StepBatch, collate, step_batches
 from tui_tuner.engine.checkpoints.random_state import capture
@@ -17,6 +19,9 @@ from tui_tuner.engine.checkpoints.tensors import Numbers
 from tui_tuner.engine.checkpoints.training_state import TrainingState
 from tui_tuner.engine.checkpoints.writing import CheckpointWriter
 from tui_tuner.engine.continuing.loading import LoadedAdapter
+from tui_tuner.engine.fitting.cutting import cut_step, next_fit
+from tui_tuner.engine.fitting.failing import clean_up, generators, is_out_of_memory, set_generators
+from tui_tuner.engine.fitting.probe import probe_memory
 from tui_tuner.engine.held_out import EXACT_MATCH, HeldOut, row_names
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.movement import WeightWatch, watch_weights
@@ -27,12 +32,14 @@ from tui_tuner.events import (
     CheckpointSaved,
     ControlApplied,
     EvalFinished,
+    MemoryExceeded,
     StepFinished,
     TrainEvent,
     WarningRaised,
     WeightsChecked,
 )
-from tui_tuner.plan import RunPlan
+from tui_tuner.plan import MemoryFit, RunPlan
+from tui_tuner.planning.fitting.fit import fit_words, fitted
 from tui_tuner.planning.schedule import learning_rate_factor
 
 PAUSE_POLL_SECONDS = 0.2
@@ -53,6 +60,9 @@ class TrainingLoop:
     controls: Controls
     loaded: LoadedAdapter | None = None
     """The adapter that is gone on with, in a run that begins with it."""
+    weights_seconds: float = 0.0
+    """What loading the weights took."""
+    fit: MemoryFit = field(default_factory=MemoryFit)
     watch: WeightWatch | None = None
     step: int = 0
     position: Position = BEGINNING
@@ -85,11 +95,13 @@ class TrainingLoop:
         is_lora = self.plan.adapter.method == "lora"
         self.watch = watch_weights(self.model.module, self.trained, self.step, needs_all=is_lora)
         batches = step_batches(self.data.train, self.plan, self.position)
+        if self.step == 0 and not self.controls.is_stopping:
+            yield from probe_memory(self)
         while self.step < self.plan.schedule.total_steps:
             yield from self._obey()
             if self.controls.is_stopping:
                 break
-            yield self._take_step(batches)
+            yield from self._take_step(batches)
             if self.watch.is_due(self.step) and not self.controls.is_stopping:
                 yield from self.check_weights()
             yield from self._look()
@@ -104,36 +116,75 @@ class TrainingLoop:
             yield checked
             self.watch.refuse(checked)
 
-    def _take_step(self, batches: Iterator[StepBatch]) -> StepFinished:
+    def _take_step(self, batches: Iterator[StepBatch]) -> Iterator[TrainEvent]:
         started = time.perf_counter()
         batch = self.ahead or next(batches)
-        trained_tokens = batch.num_trained
-        try:
-            total = self._accumulate(batch, trained_tokens)
-            # While the device is busy; what follows waits for it.
-            self.ahead = next(batches, None)
-            grad_norm, loss = self.optimizer.clip(), float(total)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            raise self._out_of_memory() from error
+        self.ahead = None
+        attempt = self._attempt(batch, batches)
+        while attempt is None:
+            yield self._with_less(batch)
+            attempt = self._attempt(batch, batches)
+        loss, grad_norm = attempt
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             raise self._not_finite(batch, loss, grad_norm)
         factor = learning_rate_factor(self.step + 1, self.plan.schedule) * self.learning_rate_scale
-        self.optimizer.step(factor)
+        self._move(factor)
         self.step += 1
         self.position = batch.after
-        return StepFinished(
+        yield StepFinished(
             step=self.step,
             loss=loss,
             grad_norm=grad_norm,
             learning_rate=self.optimizer.groups[0].learning_rate * factor,
             tokens=batch.num_tokens,
-            trained_tokens=trained_tokens,
+            trained_tokens=batch.num_trained,
             seconds=time.perf_counter() - started,
             epoch=batch.epoch,
             memory=torch.cuda.max_memory_allocated(self.model.device) if self.model.device.type == "cuda" else None,
         )
+
+    def _attempt(self, batch: StepBatch, batches: Iterator[StepBatch]) -> tuple[float, float] | None:
+        """Loss and norm of a step's gradients; None, and nothing of it is left, where memory ran out."""
+        device = self.model.device
+        before = generators(device)
+        try:
+            total = self._accumulate(cut_step(batch, self.fit), batch.num_trained)
+            if self.ahead is None:
+                # While the device is busy; what follows waits for it.
+                self.ahead = next(batches, None)
+            grad_norm = self.optimizer.clip()
+            return float(total), grad_norm
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here, since the error held on to the tensors of the pass that failed.
+        clean_up(self.model, self.optimizer)
+        set_generators(before, device)
+        return None
+
+    def _with_less(self, batch: StepBatch) -> MemoryExceeded:
+        """Raises MachineError where nothing is left that would take less."""
+        fit = next_fit(self.plan, self.fit, batch)
+        if fit is None:
+            raise self.out_of_memory()
+        self.go_on_with(fit)
+        return MemoryExceeded(step=self.step + 1, fit=fit, words=fit_words(self.plan, fit))
+
+    def go_on_with(self, fit: MemoryFit) -> None:
+        """From the next micro-batch on; what is learned stays the same but for rounding."""
+        if fit != self.fit:
+            self.fit = fit
+            self.model = refitted(self.model, fitted(self.plan, fit))
+            self.held_out.micro_batch_size = min(self.held_out.micro_batch_size, fit.rows or sys.maxsize)
+
+    def _move(self, factor: float) -> None:
+        """Raises MachineError where the optimizer's states do not fit: its first step makes them."""
+        try:
+            self.optimizer.step(factor)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise self.out_of_memory() from error
 
     def _accumulate(self, batch: StepBatch, trained_tokens: int) -> Tensor:
         """Gradients of the mean loss over all trained tokens of the step, however it is cut into micro-batches."""
@@ -193,10 +244,26 @@ class TrainingLoop:
     def _measure(self, *, with_exact_match: bool, is_final: bool = False) -> Iterator[TrainEvent]:
         """Nothing where no rows are held out. A stop leaves out the exact match, except for the result."""
         if self.held_out.examples:
-            self.last_eval = self.held_out.evaluate(self.step)
+            self.last_eval = self._evaluated()
+            self.model.leave_evaluation()
             if with_exact_match and (is_final or not self.controls.is_stopping):
                 self.last_eval = self.held_out.with_exact_match(self.last_eval)
             yield self.last_eval
+
+    def _evaluated(self) -> EvalFinished:
+        """With half the rows at once where they do not fit. Raises MachineError where not even one does."""
+        was_training = self.model.module.training
+        while True:
+            try:
+                return self.held_out.evaluate(self.step)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self.model.module.train(was_training)
+            clean_up(self.model, self.optimizer)
+            if self.held_out.micro_batch_size == 1:
+                raise self.out_of_memory("The evaluation")
+            self.held_out.micro_batch_size = (self.held_out.micro_batch_size + 1) // 2
 
     def _answer(self) -> Iterator[TrainEvent]:
         self.last_answered = self.step
@@ -233,6 +300,7 @@ class TrainingLoop:
             seconds=self.seconds,
             random=capture(self.model.device),
             optimizer_numbers=numbers,
+            fit=self.fit,
         )
 
     def _not_finite(self, batch: StepBatch, loss: float, grad_norm: float) -> TrainingError:
@@ -251,24 +319,17 @@ class TrainingLoop:
     def _loss_alone(self, batch: MicroBatch) -> torch.Tensor:
         return self.model.loss(batch).loss
 
-    def _out_of_memory(self) -> MachineError:
-        schedule, smallest = self.plan.schedule, "layers" if self.plan.layers is None else "offload"
-        advice = (
-            f"Set training.micro_batch_size = {schedule.micro_batch_size // 2}."
-            if schedule.micro_batch_size > 1
-            else f'Set acceleration.recompute = "{smallest}", a smaller data.max_length or model.quantization = "nf4".'
-        )
+    def out_of_memory(self, what: str = "") -> MachineError:
+        """For when a single row does not fit, and layers keep as little as they can.
+
+        what: does not fit; the next step where it is empty.
+        """
+        whose = "GPU's" if self.model.device.type == "cuda" else "machine's"
+        expected = f"the plan expected {self.plan.memory.total / 2**30:.1f} GiB"
+        what = f"{what or f'Step {self.step + 1}'} does not fit the {whose} memory"
+        four_bit = "" if self.plan.quantization == "nf4" else ' or model.quantization = "nf4"'
+        tried = fit_words(self.plan, self.fit)
         return MachineError(
-            f"Step {self.step + 1} does not fit the {self._whose} memory; the plan expected "
-            f"{self.plan.memory.total / 2**30:.1f} GiB.",
-            advice,
+            f"{what}, not even with {tried}; {expected}." if tried != "as planned" else f"{what}; {expected}.",
+            f"Set a smaller data.max_length{four_bit}, or free memory that other programs take.",
         )
-
-    @property
-    def _whose(self) -> str:
-        return "GPU's" if self.model.device.type == "cuda" else "machine's"
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """A GPU has a type for it, the processor's allocator only words."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from tui_tuner.engine.acceleration.decoder import Decoder
+from tui_tuner.engine.acceleration.graphs import GraphedSteps
 from tui_tuner.engine.batches import MicroBatch
 from tui_tuner.kernels.linear_cross_entropy import (
     IGNORED_LABEL,
@@ -51,6 +52,23 @@ class TrainingModel:
         loss = self.loss(batch).loss / divisor
         loss.backward()
         return loss.detach()
+
+    def drop_buffers(self) -> None:
+        """Give back what our own layers keep from one micro-batch to the next; the next makes it anew."""
+        if isinstance(self.micro_step, GraphedSteps):
+            self.micro_step.forget()
+        if self.decoder is not None:
+            self.decoder.stack.space.release()
+            self.decoder.stack.host.release()
+
+    def leave_evaluation(self) -> None:
+        """Give back buffers that evaluating alone may have made; recordings hold on to theirs."""
+        if self.decoder is not None and not isinstance(self.micro_step, GraphedSteps):
+            self.decoder.stack.space.release()
+
+    def by_launches(self) -> "TrainingModel":
+        """The same without recordings."""
+        return replace(self, micro_step=self.micro_step.eager) if isinstance(self.micro_step, GraphedSteps) else self
 
     def loss(self, batch: MicroBatch) -> LossSum:
         """Summed loss over the batch's trained tokens; never builds the logits of the whole batch if `head` is set."""

@@ -42,6 +42,9 @@ class Optimizer(Protocol):
     def step(self, learning_rate_factor: float) -> None:
         """Move the weights at each group's peak rate times the factor, and drop the gradients."""
 
+    def drop_gradients(self) -> None:
+        """As if none had been added since the last step."""
+
     def state(self) -> OptimizerState:
         """Views; empty before the first step where nothing is kept yet."""
 
@@ -78,6 +81,9 @@ class FlatAdamw:
         rates = [[group.learning_rate * learning_rate_factor, group.weight_decay] for group in self.groups]
         self._state.groups.copy_(torch.tensor(rates, dtype=torch.float32), non_blocking=True)
         adamw_step(self._flat.flat, self._state, self._options)
+
+    def drop_gradients(self) -> None:
+        self._flat.flat.gradients.zero_()
 
     def state(self) -> OptimizerState:
         tensors = {CLOCK: self._state.clock}
@@ -135,11 +141,15 @@ class GroupedOptimizer:
         for group, ours in zip(self._optimizer.param_groups, self.groups, strict=True):
             group["lr"] = ours.learning_rate * learning_rate_factor
         self._optimizer.step()
+        self.drop_gradients()
+        if self._flat is not None:
+            refresh_copies(self._flat.flat)
+
+    def drop_gradients(self) -> None:
         if self._flat is None:
             self._optimizer.zero_grad(set_to_none=True)
-            return
-        self._flat.flat.gradients.zero_()
-        refresh_copies(self._flat.flat)
+        else:
+            self._flat.flat.gradients.zero_()
 
     def state(self) -> OptimizerState:
         tensors: dict[str, Tensor] = {}

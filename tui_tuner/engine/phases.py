@@ -8,6 +8,7 @@ from tui_tuner.data.dataset import LabelledData
 from tui_tuner.engine.building import build_loop
 from tui_tuner.engine.checkpoints.choosing import Checkpoint
 from tui_tuner.engine.continuing.audit import audit, refuse
+from tui_tuner.engine.fitting.budget import memory_budget
 from tui_tuner.engine.loop import TrainingLoop
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.proof import prove
@@ -15,6 +16,7 @@ from tui_tuner.engine.recording import Recorder, aborted
 from tui_tuner.errors import TrainingError
 from tui_tuner.events import ModelReady, Outcome, Phase, PhaseStarted, RunFinished, TrainEvent, WarningRaised
 from tui_tuner.plan import RunPlan
+from tui_tuner.planning.own_layers.counts import plain_reason
 
 
 def phases(
@@ -42,6 +44,7 @@ def phases(
         base_fingerprint=loop.results.provenance.base_fingerprint,
         swaps=_swaps(plan, loop.model),
         seconds=time.perf_counter() - began,
+        weights_seconds=loop.weights_seconds,
     )
     yield from _audit(loop)
     looks_at_base = bool(data.evaluation or loop.held_out.sample_questions) and checkpoint is None
@@ -50,7 +53,8 @@ def phases(
         yield PhaseStarted(phase=Phase.BASELINE, detail=f"{start} on the held-out rows")
         yield from loop.look_at_base()
     yield PhaseStarted(phase=Phase.TRAINING, detail=f"{plan.schedule.total_steps:,} steps")
-    yield from loop.train()
+    with memory_budget(plan):
+        yield from loop.train()
     if controls.is_aborting:
         yield aborted(recorder)
         return
@@ -88,7 +92,8 @@ def _swaps(plan: RunPlan, model: TrainingModel) -> tuple[str, ...]:
     loss = (
         "loss from the supervised rows only, without full logits" if model.head else "loss from the model's own logits"
     )
-    return (*adapters, _layers(plan, model), loss)
+    base = ("8-bit products with the base; adapters and head stay in their own type",)
+    return (*adapters, _layers(plan, model), *(base if plan.quantization == "fp8" else ()), loss)
 
 
 def _layers(plan: RunPlan, model: TrainingModel) -> str:
@@ -97,7 +102,9 @@ def _layers(plan: RunPlan, model: TrainingModel) -> str:
     kept, recompute, offload = (0, 0, 0) if plan.layers is None else plan.layers.model_dump().values()
     counts = ((kept, "keep everything"), (recompute, "compute products again"), (offload, "wait in host memory"))
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return f"decoder layers of tuner: {said}" if said else "decoder layers of tuner"
+    beside = plain_reason(plan.adapter)
+    words = f"decoder layers of tuner: {said}" if said else "decoder layers of tuner"
+    return words if beside is None else f"{words}; adapters beside the joined products ({beside})"
 
 
 def _finished(loop: TrainingLoop, recorder: Recorder, adapter: str) -> RunFinished:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -21,6 +20,7 @@ from tui_tuner.engine.batches import collate
 from tui_tuner.engine.loading import DTYPES, first_line, load_module, model_folder
 from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.saving.files import file_hash, text_hash
+from tui_tuner.engine.saving.foreign_adapter import put_on_base
 from tui_tuner.errors import AdapterError
 from tui_tuner.events import ProofFinished
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL
@@ -81,7 +81,7 @@ def _load(plan: RunPlan, folder: Path, model: TrainingModel) -> Any:
 def read_back(base_module: Any, folder: Path) -> Any:
     """The base with the saved adapter on it, by PEFT. Raises AdapterError where PEFT cannot read the folder."""
     try:
-        return PeftModel.from_pretrained(base_module, str(folder)).eval()
+        return put_on_base(base_module, folder)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise AdapterError(
             f"{folder} could not be put on its base model: {first_line(error)}.",

@@ -3,8 +3,10 @@
 import traceback
 from collections.abc import Iterator
 
+from tui_tuner.engine.gpu_failure import machine_error
+from tui_tuner.engine.loss_watch import LossWatch
 from tui_tuner.errors import TunerError
-from tui_tuner.events import RunFailed, RunState, TrainEvent
+from tui_tuner.events import RunFailed, RunState, StepFinished, TrainEvent
 from tui_tuner.journal import RunJournal
 from tui_tuner.redaction import redacted
 from tui_tuner.trackers.sending import TrackerSet
@@ -17,6 +19,7 @@ class Recorder:
         self.journal = journal
         self._trackers = trackers
         self.state = state or RunState()
+        self._watch = LossWatch()
 
     def record(self, event: TrainEvent) -> TrainEvent:
         self.journal.append(event)
@@ -25,9 +28,10 @@ class Recorder:
             self._trackers.take(event)
         return event
 
-    def warnings(self) -> Iterator[TrainEvent]:
-        """What trackers could not do since the last call."""
-        for warning in self._trackers.warnings() if self._trackers is not None else ():
+    def warnings(self, event: TrainEvent) -> Iterator[TrainEvent]:
+        """What is odd about an event, and what trackers could not do with it."""
+        jump = self._watch.take(event) if isinstance(event, StepFinished) else None
+        for warning in (*([jump] if jump else []), *(self._trackers.warnings() if self._trackers else ())):
             yield self.record(warning)
 
 
@@ -36,7 +40,7 @@ def recorded(phases: Iterator[TrainEvent], recorder: Recorder) -> Iterator[Train
     try:
         for event in phases:
             yield recorder.record(event)
-            yield from recorder.warnings()
+            yield from recorder.warnings(event)
     except TunerError as error:
         yield recorder.record(_failure(type(error).__name__, error.message, error.hint, recorder))
         raise
@@ -46,6 +50,10 @@ def recorded(phases: Iterator[TrainEvent], recorder: Recorder) -> Iterator[Train
     except Exception as error:
         with recorder.journal.log_path.open("a", encoding="utf-8") as log:
             log.write(redacted(traceback.format_exc()))
+        failed = machine_error(error, recorder.state.step, str(recorder.journal.folder))
+        if failed is not None:
+            yield recorder.record(_failure(type(failed).__name__, failed.message, failed.hint, recorder))
+            raise failed from error
         hint = f"This is a bug in tuner; the traceback is in {recorder.journal.log_path}."
         yield recorder.record(_failure(type(error).__name__, redacted(str(error)), hint, recorder))
         raise

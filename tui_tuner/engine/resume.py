@@ -6,6 +6,7 @@ Nothing is written before everything that the run is made of was compared with w
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -87,7 +88,8 @@ class _Basis:
         recipe = read_recipe(folder / RECIPE_NAME)
         changes = recipe_changes(checkpoint.identity.plan.recipe, recipe) if checkpoint else ()
         if checkpoint is None or changes:
-            plan = make_plan(recipe, probe_hardware())
+            now = checkpoint.identity.plan.rendered_at if checkpoint else datetime.now()
+            plan = make_plan(recipe, probe_hardware()).model_copy(update={"rendered_at": now})
         else:
             # Not a new plan: free memory may have changed, and the batches with it.
             plan = checkpoint.identity.plan.model_copy(update={"recipe": recipe})

@@ -5,6 +5,7 @@ Nothing is written before the recipe, the model's files and every label have bee
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def run(recipe: Recipe, controls: Controls, *, run_id: str | None = None) -> Ite
     Raises:
         TunerError: after the journal has it as RunFailed, where the run's folder exists already.
     """
-    plan = make_plan(recipe, probe_hardware())
+    plan = make_plan(recipe, probe_hardware()).model_copy(update={"rendered_at": datetime.now()})
     check_output(plan)
     runs_folder = Path(recipe.output.folder).expanduser()
     if run_id is None:

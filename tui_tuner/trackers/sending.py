@@ -1,8 +1,10 @@
 """Hands a run's events to the trackers that its recipe names. A tracker that fails is left out, and the run goes on."""
 
 import importlib.util
+import io
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -91,8 +93,11 @@ class TrackerSet:
         self._trackers.clear()
 
     def _try(self, name: TrackerName, act: Callable[[], None]) -> None:
+        said = io.StringIO()
         try:
-            act()
+            # Standard output is the run's own: events, where somebody asked for JSON.
+            with redirect_stdout(said), redirect_stderr(said):
+                act()
         except Exception as error:  # noqa: BLE001 - trackers raise what they like, and a run is worth more than a curve
             _LOG.exception("tracker %s", name)
             self._trackers.pop(name, None)

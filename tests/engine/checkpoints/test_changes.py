@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.checkpoints.interrupted import EVERYTHING, go_on, stopped
 from tests.engine.tiny_runs import greetings, write_rows
-from tests.tiny import CHATML, byte_tokenizer
+from tests.tiny import CHATML, byte_tokenizer, write_tiny_model
 from tui_tuner.engine import building
 from tui_tuner.errors import (
     EXIT_BAD_INPUT,
@@ -183,3 +183,12 @@ def test_a_truncated_shard_is_refused(run_folder: Path) -> None:
     assert [one.what for one in refused(run_folder).changes] == ["the base model's weights"]
     with pytest.raises(ModelError, match="model could not be loaded"):
         go_on(run_folder, accept=True)
+
+
+def test_a_template_that_writes_the_date_writes_that_of_the_first_day(tmp_path: Path) -> None:
+    """Llama 3's own does: on another day every label would be another."""
+    dated = "<|im_start|>system\n{{ strftime_now('%S.%f') }}<|im_end|>\n" + CHATML
+    write_tiny_model(tmp_path / "model")
+    byte_tokenizer(dated).save_pretrained(tmp_path / "model")
+    folder = stopped(tmp_path, "one", 3, *EVERYTHING)
+    assert isinstance(go_on(folder)[-1], RunFinished)

@@ -1,5 +1,6 @@
 """A run that was stopped and resumed is, bit for bit, the run that was not: in any phase, with anything on."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ KINDS = {
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A run that nobody stopped."""
     return train(tmp_path_factory.mktemp("runs"), *EVERYTHING, "output.name=whole")
+
+
+@pytest.fixture(scope="module")
+def left_at_5(whole: Done) -> Path:
+    """The same run, cut off after its fifth step."""
+    return cut(whole.folder.parents[1], "left-at-5", at_step(5), *EVERYTHING)
+
+
+@pytest.fixture
+def left(left_at_5: Path, tmp_path: Path) -> Path:
+    """A copy of it; a run's folder may lie anywhere."""
+    return shutil.copytree(left_at_5, tmp_path / "left")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,8 +121,8 @@ def test_a_stop_saves_a_checkpoint_before_anything_else(tmp_path: Path) -> None:
     assert saved.step == 3
 
 
-def test_the_journal_goes_on_and_says_what_is_superseded(whole: Done) -> None:
-    folder = cut(whole.folder.parents[1], "journal", at_step(5), *EVERYTHING)
+def test_the_journal_goes_on_and_says_what_is_superseded(left: Path) -> None:
+    folder = left
     before = (folder / "events.jsonl").read_bytes()
     go_on(folder)
     after = (folder / "events.jsonl").read_bytes()
@@ -120,8 +133,8 @@ def test_the_journal_goes_on_and_says_what_is_superseded(whole: Done) -> None:
     assert b'"kind":"checkpoint","step":4' in before[: resumed.superseded_from].splitlines()[-1]
 
 
-def test_a_torn_last_line_is_cut_off(whole: Done) -> None:
-    folder = cut(whole.folder.parents[1], "torn", at_step(5), *EVERYTHING)
+def test_a_torn_last_line_is_cut_off(whole: Done, left: Path) -> None:
+    folder = left
     with (folder / "events.jsonl").open("ab") as journal:
         journal.write(b'{"time":1,"kind":"st')
     go_on(folder)
@@ -148,11 +161,11 @@ def test_a_run_that_wrote_nothing_yet_begins(whole: Done) -> None:
     assert_same(folder, whole.folder)
 
 
-def test_what_a_killed_process_left_half_done_is_removed(whole: Done) -> None:
-    folder = cut(whole.folder.parents[1], "left", at_step(5), *EVERYTHING)
-    for left in (folder / ".adapter.77.old", folder / "checkpoints" / ".step-000005.77.tmp"):
-        left.mkdir()
-        (left / "half").touch()
+def test_what_a_killed_process_left_half_done_is_removed(left: Path) -> None:
+    folder = left
+    for place in (folder / ".adapter.77.old", folder / "checkpoints" / ".step-000005.77.tmp"):
+        place.mkdir()
+        (place / "half").touch()
     go_on(folder)
     assert not list(folder.rglob(".*"))
 
@@ -173,9 +186,8 @@ def test_a_living_run_is_refused(tmp_path: Path) -> None:
     events.close()  # type: ignore[attr-defined]
 
 
-def test_a_run_folder_may_be_moved(whole: Done) -> None:
-    folder = cut(whole.folder.parents[1], "moved", at_step(5), *EVERYTHING)
-    moved = folder.rename(folder.with_name("elsewhere"))
+def test_a_run_folder_may_be_moved(whole: Done, left: Path) -> None:
+    moved = left.rename(left.with_name("elsewhere"))
     go_on(moved)
     assert_same(moved, whole.folder)
 

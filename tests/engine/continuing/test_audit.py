@@ -18,9 +18,9 @@ from tui_tuner.engine.continuing.audit import audit, refuse
 from tui_tuner.engine.continuing.loading import LoadedAdapter
 from tui_tuner.errors import AdapterError
 from tui_tuner.events import AdapterAudited, TrainableGroup
-from tui_tuner.planning.adapter_plan import plan_adapter
-from tui_tuner.planning.inherited_adapter import read_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.planning.inheriting.origin import LoggedLoss
+from tui_tuner.planning.inheriting.reading import read_adapter
 from tui_tuner.recipe import AdapterSection
 
 LINEARS = {

@@ -11,6 +11,7 @@ from tests.engine.tiny_runs import Done, folded, train
 from tests.tiny import write_tiny_model
 from tui_tuner.errors import AdapterError
 from tui_tuner.events import AdapterAudited, StepFinished, WeightsChecked
+from tui_tuner.planning.weight_hashes import hash_in_full
 
 WHOLE = 'adapter.modules_to_save=["embed_tokens","lm_head"]'
 HELD_OUT = "data.evaluation_fraction=0.25"
@@ -111,7 +112,7 @@ def test_another_base_of_the_same_shape_is_refused_by_its_fingerprint(first: Don
 
 def test_another_base_of_the_same_shape_is_refused_by_the_loss(first: Done, tmp_path: Path) -> None:
     adapter = copy_of(first, tmp_path / "foreign", with_manifest=False)
-    tensors = {name: tensor * 20 for name, tensor in first.adapter.items()}
+    tensors = {name: tensor * 80 for name, tensor in first.adapter.items()}
     save_file(tensors, adapter / WEIGHTS)
     with pytest.raises(AdapterError, match="as it does on another base of the same shape"):
         go_on(first, adapter=adapter, model=other_base(tmp_path / "other"))
@@ -174,3 +175,18 @@ def other_base(folder: Path) -> Path:
     changed = {name: torch.randn_like(tensor) * 0.1 for name, tensor in weights.items() if tensor.ndim == 2}
     save_file({**weights, **changed}, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def test_a_flipped_bit_in_the_base_is_refused_where_its_files_were_read_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = write_tiny_model(tmp_path / "model")
+    hash_in_full(model, ["model.safetensors"], lambda *_: None)
+    first = train(tmp_path, "training.max_steps=3", model=model)
+    content = bytearray((model / "model.safetensors").read_bytes())
+    content[-3] ^= 1
+    (model / "model.safetensors").write_bytes(content)
+    hash_in_full(model, ["model.safetensors"], lambda *_: None)
+    with pytest.raises(AdapterError, match=r"was trained on another model\.safetensors of"):
+        go_on(first, model=model)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.continuing.foreign_folders import TRAINERS
 from tests.engine.tiny_runs import Done, train
 from tests.tiny import write_tiny_model
 from tui_tuner.events import AdapterAudited, ProofFinished
@@ -40,6 +41,7 @@ def go_on(folder: Path, adapter: Path) -> Done:
         {"target_modules": ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj"]},
         {"target_modules": "all-linear", "exclude_modules": ["down_proj"], "use_rslora": True},
         {"target_modules": ["q_proj"], "layers_to_transform": [1], "modules_to_save": ["lm_head"], "use_dora": True},
+        {"target_modules": "all-linear", "rank_pattern": {"q_proj": 8}, "alpha_pattern": {"1.mlp.up_proj": 3}},
     ],
 )
 def test_what_peft_made_peft_reads_back(settings: dict[str, Any], tmp_path: Path) -> None:
@@ -47,6 +49,17 @@ def test_what_peft_made_peft_reads_back(settings: dict[str, Any], tmp_path: Path
     (audited,), (proof,) = second.of(AdapterAudited), second.of(ProofFinished)
     assert proof.passed
     assert not audited.base_confirmed
+    assert all(group.expected == group.trainable for group in audited.groups)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_an_adapter_of_any_trainer_is_trained_again_whole(trainer: str, tmp_path: Path) -> None:
+    adapter = made_by_peft(tmp_path, target_modules="all-linear", modules_to_save=["embed_tokens", "lm_head"])
+    TRAINERS[trainer](adapter)
+    (audited,) = go_on(tmp_path, adapter).of(AdapterAudited)
+    assert {group.name: group.trainable for group in audited.groups} == {
+        "lora": 3712, "embedding": 8448, "head": 8448,
+    }  # fmt: skip
     assert all(group.expected == group.trainable for group in audited.groups)
 
 

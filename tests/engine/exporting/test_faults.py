@@ -1,10 +1,8 @@
 """What can go wrong on the way leaves nothing half-made under a name, and says what it was."""
 
 import json
-import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from tests.engine.exporting.made_adapters import exported, of, write_adapter, write_strong_model
 from tests.engine.tiny_runs import train
+from tests.tiny import write_tiny_model
 from tui_tuner.engine.exporting.export import export
 from tui_tuner.engine.exporting.target_folder import check_target
 from tui_tuner.errors import AdapterError, MachineError
@@ -21,7 +20,7 @@ from tui_tuner.exports import ExportKind, ExportProof, ExportRequest, ExportWarn
 
 MERGING = '"stage":"merging"'
 BIG: dict[str, Any] = {
-    "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 8, "vocab_size": 32_000, "head_dim": 64,
+    "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 9, "vocab_size": 8_000, "head_dim": 64,
     "num_attention_heads": 8, "num_key_value_heads": 8, "tie_word_embeddings": True,
 }  # fmt: skip
 STREAMING = """
@@ -53,13 +52,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_streaming_needs_far_less_memory_than_the_model_has_bytes(tmp_path: Path) -> None:
-    base = write_strong_model(tmp_path / "base", **BIG)
+    base = write_tiny_model(tmp_path / "base", **BIG)
     adapter = write_adapter(tmp_path / "adapter", base)
     (tmp_path / "out").mkdir()
     command = [sys.executable, "-c", STREAMING, str(adapter), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     grown, model_bytes = map(int, done.stdout.split())
-    assert model_bytes > 180e6
+    assert model_bytes > 150e6
     # The largest tensor, its float32 rows, and pages of the file that the system keeps mapped.
     assert grown < 0.5 * model_bytes
 
@@ -81,20 +80,6 @@ def test_disk_that_fills_up_while_writing_leaves_nothing(tmp_path: Path) -> None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base"]
-
-
-def test_kill_while_merging_publishes_nothing_and_the_next_export_cleans_up(tmp_path: Path) -> None:
-    base = write_strong_model(tmp_path / "base")
-    adapter = write_adapter(tmp_path / "adapter", base)
-    command = [sys.executable, "-m", "tui_tuner", "export", str(adapter), "--to", "merged", "--json",
-               "--out", str(tmp_path / "merged")]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as process:
-        assert process.stdout is not None
-        next(line for line in process.stdout if MERGING in line)
-        os.kill(process.pid, signal.SIGKILL)
-    assert not (tmp_path / "merged").exists()
-    exported(adapter, ExportKind.MERGED, tmp_path / "merged")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base", "merged"]
 
 
 def test_export_that_is_left_midway_leaves_nothing(tmp_path: Path) -> None:

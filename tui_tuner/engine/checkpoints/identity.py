@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from tui_tuner.data.certificate import Certificate, changes
 from tui_tuner.errors import Change, LabelError, RunError, TunerError
 from tui_tuner.plan import RunPlan
+from tui_tuner.planning.weight_hashes import differing_file
 from tui_tuner.recipe import Recipe
 
 VERSIONS_THAT_MATTER = ("tuner", "torch", "transformers")
@@ -35,6 +36,8 @@ class RunIdentity(BaseModel):
 
     plan: RunPlan
     base_fingerprint: str
+    base_files: dict[str, str] = {}
+    """sha256 of each weight file whose hash was known."""
     certificate: Certificate
     versions: dict[str, str]
     device_name: str
@@ -66,6 +69,10 @@ def other_changes(before: RunIdentity, now: RunIdentity) -> tuple[Change, ...]:
     if before.base_fingerprint != now.base_fingerprint:
         prints = (before.base_fingerprint[:12], now.base_fingerprint[:12])
         found.append(Change(what="the base model's weights", before=prints[0], now=prints[1]))
+    file = differing_file(before.base_files, now.base_files)
+    if file is not None and not found:
+        prints = (before.base_files[file][:12], now.base_files[file][:12])
+        found.append(Change(what=f"the base model's {file}", before=prints[0], now=prints[1]))
     for name in _versions_that_matter(before.plan):
         old, new = before.versions.get(name, "none"), now.versions.get(name, "none")
         if old != new:
@@ -83,7 +90,7 @@ def refusal(name: str, labels: tuple[Change, ...], others: tuple[Change, ...]) -
 
 def _versions_that_matter(plan: RunPlan) -> Iterator[str]:
     yield from VERSIONS_THAT_MATTER
-    if plan.quantization != "none" or plan.recipe.optimizer.name != "adamw":
+    if plan.quantization == "nf4" or plan.recipe.optimizer.name != "adamw":
         yield QUANTISING
 
 

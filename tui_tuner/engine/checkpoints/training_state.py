@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from tui_tuner.engine.batches import Position
 from tui_tuner.engine.checkpoints.random_state import RandomState
 from tui_tuner.events import CheckpointSaved, EvalFinished
+from tui_tuner.plan import MemoryFit
 
 
 class TrainingState(BaseModel):
@@ -33,3 +34,5 @@ class TrainingState(BaseModel):
     random: RandomState
     optimizer_numbers: dict[str, dict[str, int | float]]
     """What the optimizer keeps for each tensor beside tensors."""
+    fit: MemoryFit = MemoryFit()
+    """How the run came to stay within its device's memory."""

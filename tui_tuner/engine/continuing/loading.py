@@ -9,12 +9,14 @@ from tui_tuner.data.labels import LabelledExample
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.evaluation import evaluate
 from tui_tuner.engine.model import TrainingModel
-from tui_tuner.engine.saving.adapter_files import fill_from
+from tui_tuner.engine.saving.adapter_files import Provenance, fill_from
 from tui_tuner.errors import AdapterError, ModelError
 from tui_tuner.families import family_for
 from tui_tuner.plan import RunPlan
-from tui_tuner.planning.inherited_adapter import WEIGHTS_FILE, InheritedAdapter, read_adapter
+from tui_tuner.planning.inheriting.adapter import InheritedAdapter
 from tui_tuner.planning.inheriting.origin import LoggedLoss, check_file, logged_loss
+from tui_tuner.planning.inheriting.reading import WEIGHTS_FILE, read_adapter
+from tui_tuner.planning.weight_hashes import differing_file
 
 ROWS_WITHOUT_HELD_OUT = 16
 """Training rows that are measured where none are held out."""
@@ -35,7 +37,7 @@ class LoadedAdapter:
 
 
 def load_inherited(
-    plan: RunPlan, model: TrainingModel, trained: TrainedSet, data: LabelledData, base_fingerprint: str
+    plan: RunPlan, model: TrainingModel, trained: TrainedSet, data: LabelledData, now: Provenance
 ) -> LoadedAdapter:
     """Check the adapter's files and its base, measure, load, and measure again.
 
@@ -45,7 +47,7 @@ def load_inherited(
     assert plan.adapter.continues is not None
     folder = Path(plan.adapter.continues)
     adapter = read_adapter(folder).on(family_for(plan.model.model_type))
-    is_confirmed = _confirm_base(adapter, plan, base_fingerprint)
+    is_confirmed = _confirm_base(adapter, plan, now)
     if adapter.origin is not None:
         check_file(folder, WEIGHTS_FILE, adapter.origin)
     examples, rows = _rows(data)
@@ -63,11 +65,18 @@ def load_inherited(
     )
 
 
-def _confirm_base(adapter: InheritedAdapter, plan: RunPlan, fingerprint: str) -> bool:
+def _confirm_base(adapter: InheritedAdapter, plan: RunPlan, now: Provenance) -> bool:
     """Whether the base is known to be the right one. Raises AdapterError where it is known to be another."""
     if adapter.origin is None:
         return False
-    base = adapter.origin.base
+    base, fingerprint = adapter.origin.base, now.base_fingerprint
+    other = differing_file(base.files, dict(now.base_files))
+    if other is not None:
+        raise AdapterError(
+            f"{adapter.folder} was trained on another {other} of {base.source}: by their sha256 they differ.",
+            f"Set model.source to the files that it was trained on; `tuner models --verify {plan.model.source}` reads "
+            "those here in full.",
+        )
     if base.fingerprint != fingerprint:
         raise AdapterError(
             f"{adapter.folder} was trained on {base.source} (fingerprint {base.fingerprint[:12]}), and "

@@ -44,7 +44,7 @@ def export_adapter(source: ExportSource, folder: Path, facts: dict[str, object])
         check = ProofCheck(claim="every file is the original", passed=True, found=f"{len(copied_files(source))} hashes")
         yield ExportProof(export=ExportKind.ADAPTER, passed=True, checks=(check,), message=check.found)
         files = write_ledger(building, ExportKind.ADAPTER, facts)
-    rank = source.weights.adapter.rank if source.weights else 0
+    rank = source.weights.largest_rank if source.weights else 0
     yield ExportFinished(
         export=ExportKind.ADAPTER,
         folder=str(folder),

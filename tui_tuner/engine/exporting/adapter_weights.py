@@ -10,7 +10,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tui_tuner.errors import AdapterError
-from tui_tuner.planning.inherited_adapter import PEFT_PREFIX, WEIGHTS_FILE, InheritedAdapter, read_adapter
+from tui_tuner.families import ModelFamily
+from tui_tuner.planning.inheriting.adapter import InheritedAdapter
+from tui_tuner.planning.inheriting.reading import WEIGHTS_FILE, read_adapter
+from tui_tuner.planning.inheriting.tensor_names import PEFT_PREFIX
 
 LORA_A, LORA_B, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 ROWS_AT_ONCE = 64 * 2**20
@@ -38,10 +41,13 @@ class AdapterWeights:
     """Names in the model of tensors that were trained as a whole: "lm_head.weight"."""
 
     @property
-    def scaling(self) -> float:
-        """alpha / rank, or alpha / sqrt(rank) for rsLoRA (Kalajdzievski 2023)."""
-        rank = self.adapter.rank
-        return self.adapter.alpha / (math.sqrt(rank) if self.adapter.use_rslora else rank)
+    def largest_rank(self) -> int:
+        return max((one.rank for one in self.adapter.strengths.values()), default=self.adapter.rank)
+
+    def scaling(self, path: str) -> float:
+        """alpha / rank, or alpha / sqrt(rank) for rsLoRA (Kalajdzievski 2023), of one target."""
+        own = self.adapter.strengths[path]
+        return own.alpha / (math.sqrt(own.rank) if self.adapter.use_rslora else own.rank)
 
     def parts(self, path: str) -> LoraParts:
         """Read a target's matrices."""
@@ -65,21 +71,22 @@ class AdapterWeights:
                 )
 
     def _read(self, name: str) -> Tensor:
+        """A tensor by the name that PEFT would give it, whatever it is called in the file."""
         path = self.adapter.folder / WEIGHTS_FILE
         try:
             with safe_open(path, framework="pt") as file:
-                return file.get_tensor(name)
+                return file.get_tensor(self.adapter.stored_names[name])
         except (OSError, SafetensorError) as error:
             raise AdapterError(f"{path}: {name} cannot be read: {error}.") from error
 
 
-def open_adapter(folder: Path) -> AdapterWeights:
-    """Sort an adapter's tensors.
+def open_adapter(folder: Path, family: ModelFamily) -> AdapterWeights:
+    """Sort an adapter's tensors by the names that they have in the loaded base of this family.
 
     Raises:
         AdapterError: it is no LoRA adapter that can be merged, or a tensor belongs to nothing that is known.
     """
-    adapter = read_adapter(folder)
+    adapter = read_adapter(folder).on(family)
     names = [tensor.name for tensor in adapter.tensors]
     targets = [name.removesuffix(LORA_A).removeprefix(PEFT_PREFIX) for name in names if name.endswith(LORA_A)]
     endings = (LORA_A, LORA_B, *((MAGNITUDE,) if adapter.use_dora else ()))

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from tui_tuner.data.labels import LabelledExample
 from tui_tuner.engine.batches import collate
-from tui_tuner.engine.exporting.nf4_weights import through_nf4
+from tui_tuner.engine.exporting.held_weights import through
 from tui_tuner.engine.exporting.source import ExportSource
+from tui_tuner.engine.fp8_base import decoder_linears
 from tui_tuner.engine.loading import load_module
 from tui_tuner.engine.proof import MAX_POSITIONS, read_back
-from tui_tuner.exports import MergeBase
+from tui_tuner.exports import HeldIn, MergeBase
 from tui_tuner.kernels.linear_cross_entropy import IGNORED_LABEL
 
 
@@ -85,15 +86,15 @@ def ask_live(source: ExportSource, examples: Sequence[LabelledExample], device: 
     if rows is not None:
         # What the new rows begin with does not matter: the adapter brings its own.
         module.resize_token_embeddings(rows, mean_resizing=False)
-    linears = _quantised_linears(module) if source.was_quantised else []
+    linears = _quantised_linears(module, source) if source.was_quantised else []
     is_stored = source.base.facts.stored_quantization is not None
     tuned: dict[MergeBase, Answers] = {}
     model = read_back(module, source.folder)
     if not (source.was_quantised and is_stored):
         tuned["16bit"] = ask(model, examples, device)
-    if source.was_quantised:
+    if source.held_in is not None:
         if not is_stored:
-            _turn_into_nf4(linears, device)
+            _take_bits(linears, source.held_in, device)
         tuned["dequantised"] = ask(model, examples, device)
     with model.disable_adapter():
         base = ask(model, examples, device)
@@ -132,13 +133,15 @@ def compute_type(source: ExportSource) -> torch.dtype:
     return torch.float32 if source.trained_in == "float32" else torch.bfloat16
 
 
-def _quantised_linears(module: Any) -> list[nn.Linear]:
-    """The modules that loading in NF4 would quantise: every linear one but the head."""
+def _quantised_linears(module: Any, source: ExportSource) -> list[nn.Linear]:
+    """The modules that loading would quantise: in NF4 every linear one but the head, in fp8 those of the layers."""
+    if source.held_in == "fp8":
+        return [one for _, _, one in decoder_linears(module)]
     head = module.get_output_embeddings()
     return [one for one in module.modules() if isinstance(one, nn.Linear) and one is not head]
 
 
 @torch.no_grad()
-def _turn_into_nf4(linears: Sequence[nn.Linear], device: torch.device) -> None:
+def _take_bits(linears: Sequence[nn.Linear], held_in: HeldIn, device: torch.device) -> None:
     for linear in linears:
-        linear.weight.copy_(through_nf4(linear.weight, linear.weight.dtype, device))
+        linear.weight.copy_(through(held_in, linear.weight, linear.weight.dtype, device))

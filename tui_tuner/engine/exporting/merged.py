@@ -60,7 +60,9 @@ class MergeChoice:
 def check_base(source: ExportSource, asked: MergeBase) -> None:
     """Raise AdapterError where what is asked for does not exist here."""
     if asked == "dequantised" and not source.was_quantised:
-        raise AdapterError("--base dequantised: the adapter was not trained on a 4-bit base.", "Use --base 16bit.")
+        raise AdapterError(
+            "--base dequantised: the adapter was not trained on a 4-bit base, nor on one in fp8.", "Use --base 16bit."
+        )
     if asked == "16bit" and source.base.facts.stored_quantization is not None:
         raise AdapterError(
             f"--base 16bit: {source.base_name} is stored in four bits.",
@@ -83,7 +85,13 @@ def choose_base(asked: MergeBase, live: LiveAnswers) -> MergeChoice:
 def chosen_weights(source: ExportSource, base: MergeBase, device: str) -> ModelWeights:
     """The tensors of the merged model, not yet read."""
     return model_weights(
-        source.base, source.base_folder, source.weights, base, compute_type(source), export_device(device)
+        source.base,
+        source.base_folder,
+        source.weights,
+        base,
+        compute_type(source),
+        export_device(device),
+        source.held_in or "nf4",
     )
 
 

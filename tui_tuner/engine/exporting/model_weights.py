@@ -11,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tui_tuner.engine.exporting.adapter_weights import AdapterWeights, merged_rows
-from tui_tuner.engine.exporting.nf4_weights import STORED_PARTS, from_stored, through_nf4
+from tui_tuner.engine.exporting.held_weights import through
+from tui_tuner.engine.exporting.nf4_weights import STORED_PARTS, from_stored
 from tui_tuner.engine.exporting.tensor_files import TORCH_TYPES, TensorEntry
 from tui_tuner.engine.exporting.weight_layout import WEIGHT, WeightLayout
 from tui_tuner.errors import ModelError
-from tui_tuner.exports import MergeBase
+from tui_tuner.exports import HeldIn, MergeBase
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.planning.safetensors_header import StoredTensor
 from tui_tuner.planning.weights import loaded_name, read_weights
@@ -52,10 +53,12 @@ class ModelWeights:
     adapter: AdapterWeights | None
     base: MergeBase
     quantised: frozenset[str]
-    """Names of tensors that were in four bits while training."""
+    """Names of tensors that were in fewer bits while training."""
+    held_in: HeldIn
+    """Those bits."""
     compute_dtype: torch.dtype
     device: torch.device
-    """Where NF4 is computed."""
+    """Where bits are taken away."""
     is_tied: bool
     vocab_size: int
 
@@ -91,7 +94,7 @@ class ModelWeights:
             return from_stored(tensor, self._stored_parts(stored), self.device)
         if self.base == "dequantised" and tensor.is_floating_point():
             if name in self.quantised:
-                return through_nf4(tensor, self.compute_dtype, self.device)
+                return through(self.held_in, tensor, self.compute_dtype, self.device)
             return tensor.to(self.compute_dtype)
         return tensor
 
@@ -105,7 +108,7 @@ class ModelWeights:
         assert self.adapter is not None
         merged_OI = torch.empty(base_OI.shape, dtype=dtype)
         is_changed = False
-        for start, rows in merged_rows(base_OI, self.adapter.parts(path), self.adapter.scaling):
+        for start, rows in merged_rows(base_OI, self.adapter.parts(path), self.adapter.scaling(path)):
             block = slice(start, start + len(rows))
             merged_OI[block] = rows.to(dtype)
             if tally is not None:
@@ -134,6 +137,7 @@ def model_weights(
     mode: MergeBase = "16bit",
     compute_dtype: torch.dtype = torch.bfloat16,
     device: torch.device = torch.device("cpu"),  # noqa: B008 - a constant
+    held_in: HeldIn = "nf4",
 ) -> ModelWeights:
     """Lay out what an export of this base with this adapter holds. Reads headers only.
 
@@ -155,6 +159,7 @@ def model_weights(
         adapter=adapter,
         base=mode,
         quantised=frozenset(layout.quantised()),
+        held_in=held_in,
         compute_dtype=compute_dtype,
         device=device,
         is_tied=layout.is_tied,

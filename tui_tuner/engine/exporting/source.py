@@ -10,11 +10,12 @@ from tui_tuner.engine.saving.adapter_files import CONFIG, MANIFEST
 from tui_tuner.engine.saving.files import file_hash, fingerprint
 from tui_tuner.errors import AdapterError, ModelError, RunError
 from tui_tuner.events import RunState
-from tui_tuner.exports import ExportRequest
+from tui_tuner.exports import ExportRequest, HeldIn
 from tui_tuner.journal import find_run, read_state
 from tui_tuner.planning.json_files import read_json_object
 from tui_tuner.planning.model_facts import BaseModel, read_base_model
 from tui_tuner.planning.model_source import LocatedModel, locate_model
+from tui_tuner.planning.weight_hashes import differing_file, known_hashes
 from tui_tuner.recipe import ModelSection
 
 ONE_FINGERPRINT = 12
@@ -46,9 +47,17 @@ class ExportSource:
         return str(self.manifest.get("base", {}).get("dtype") or self.base.facts.dtype)
 
     @property
+    def held_in(self) -> HeldIn | None:
+        """In which bits the base was while the adapter was trained; None for its own."""
+        if self.base.facts.stored_quantization is not None:
+            return "nf4"
+        held = self._section("base").get("quantization")
+        return held if held in ("nf4", "fp8") else None
+
+    @property
     def was_quantised(self) -> bool:
-        """Whether the base was in four bits while the adapter was trained."""
-        return self.base.facts.stored_quantization is not None or self._section("base").get("quantization") == "nf4"
+        """Whether the base was in four or eight bits while the adapter was trained."""
+        return self.held_in is not None
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
@@ -77,8 +86,10 @@ def open_source(request: ExportRequest) -> ExportSource:
     found = fingerprint(located.folder / "config.json", [located.folder / name for name in base.facts.weight_files])
     weights = None
     if is_adapter:
+        files = known_hashes(located.folder, base.facts.weight_files)
         _check_base(folder, manifest, found, request)
-        weights = open_adapter(folder)
+        _check_files(folder, manifest, files)
+        weights = open_adapter(folder, base.family)
         weights.check_finite()
     return ExportSource(
         name=(run_folder or folder).name,
@@ -164,6 +175,17 @@ def _check_base(folder: Path, manifest: dict[str, Any], found: str, request: Exp
         raise AdapterError(
             f"{folder} was trained on another base model: {expected[:ONE_FINGERPRINT]}, "
             f"{named} is {found[:ONE_FINGERPRINT]}.",
+            "Name the folder of the base that it was trained on with --base-model.",
+        )
+
+
+def _check_files(folder: Path, manifest: dict[str, Any], now: dict[str, str]) -> None:
+    """By the hashes of whole files, where they are known for both: the fingerprint reads samples."""
+    before = (manifest.get("base") or {}).get("files")
+    other = differing_file(before, now) if isinstance(before, dict) else None
+    if other is not None:
+        raise AdapterError(
+            f"{folder} was trained on another {other} of its base model: by their sha256 they differ.",
             "Name the folder of the base that it was trained on with --base-model.",
         )
 

@@ -60,16 +60,20 @@ def new_folder(folder: Path) -> Iterator[Path]:
         MachineError: the disk is full or may not be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _remove_halves(folder)
+    _clean_up_after_the_dead(folder)
     with complete_folder(folder) as building:
         yield building
 
 
-def _remove_halves(folder: Path) -> None:
+def _clean_up_after_the_dead(folder: Path) -> None:
     """What an export to this place left that was killed; one that is under way is left alone."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
-        process = left.name.removesuffix(".tmp").rpartition(".")[2]
-        if process.isdigit() and not Path(f"/proc/{process}").exists():
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.*"):
+        process, _, ending = left.name.removeprefix(f".{folder.name}.").partition(".")
+        if not process.isdigit() or ending not in ("tmp", "old") or Path(f"/proc/{process}").exists():
+            continue
+        if ending == "old" and not folder.exists():
+            left.rename(folder)  # It was killed between putting the earlier export aside and publishing its own.
+        else:
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -31,6 +31,8 @@ class Provenance:
     """Where an adapter comes from; written beside it."""
 
     base_fingerprint: str
+    base_files: Mapping[str, str]
+    """sha256 of each weight file whose hash is known without reading it."""
     data_hash: str
     template_hash: str
     template_text: str
@@ -123,6 +125,8 @@ def lora_config(plan: RunPlan) -> Any:
         revision=plan.model.revision,
         r=adapter.rank,
         lora_alpha=_whole(adapter.alpha),
+        rank_pattern={one.path: one.rank for one in adapter.targets if one.rank is not None},
+        alpha_pattern={one.path: _whole(one.alpha) for one in adapter.targets if one.alpha is not None},
         lora_dropout=adapter.dropout,
         target_modules=sorted(adapter.target_names),
         layers_to_transform=list(adapter.layers) if adapter.layers is not None else None,
@@ -159,6 +163,7 @@ def _manifest(folder: Path, trained: TrainedSet, plan: RunPlan, provenance: Prov
             "source": plan.model.source,
             "revision": plan.model.revision,
             "fingerprint": provenance.base_fingerprint,
+            "files": dict(provenance.base_files),
             "quantization": plan.quantization,
             "dtype": plan.dtype,
         },

@@ -88,7 +88,8 @@ def fingerprint(config: Path, weights: Sequence[Path]) -> str:
     """Identity of a base model: sha256 over config.json and, of each weight file, name, size and sampled blocks.
 
     64 blocks of 64 KiB, evenly spaced and always with the first and the last, make it quick on hundreds of GB and
-    still tell apart any two checkpoints that were trained differently.
+    still tell apart any two checkpoints that were trained differently. What it does not see is damage between the
+    blocks of a file above 4 MiB: `planning.weight_hashes` knows hashes of whole files.
     """
     digest = hashlib.sha256(config.read_bytes())
     for path in sorted(weights):

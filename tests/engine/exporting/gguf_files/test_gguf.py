@@ -74,7 +74,8 @@ def test_llama_cpp_writes_what_the_live_adapter_writes(family: str, tmp_path: Pa
 @pytest.mark.parametrize("family", ["llama", "qwen2", "phi3"])
 def test_llama_cpp_puts_the_gguf_adapter_on_the_gguf_base(family: str, tmp_path: Path) -> None:
     base = write_strong_model(tmp_path / "base", family)
-    adapter = write_adapter(tmp_path / "adapter", base, use_rslora=True)
+    own: dict[str, Any] = {"rank_pattern": {"q_proj": 8}, "alpha_pattern": {"up_proj": 3}}
+    adapter = write_adapter(tmp_path / "adapter", base, use_rslora=True, **own)
     (whole,) = finished(exported(base, ExportKind.GGUF, tmp_path / "gguf", quantization="f32"))
     (lora,) = finished(exported(adapter, ExportKind.LORA_GGUF, tmp_path / "lora"))
     assert LlamaCpp(whole, lora).greedy(PROMPT, NEW_TOKENS) == up_to_end(greedy(live_model(adapter, base)))

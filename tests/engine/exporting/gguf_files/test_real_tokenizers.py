@@ -20,7 +20,9 @@ needs_data = pytest.mark.skipif(not TOKENIZERS.is_dir(), reason="the shared toke
 
 
 @needs_data
-@pytest.mark.parametrize("name", ["gpt2", "qwen3", "mistral-v3", "phi-3"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "mistral-v3", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("qwen3", "phi-3"))]
+)
 def test_llama_cpp_gives_the_ids_of_the_tokenizer(name: str, tmp_path: Path) -> None:
     tokenizer = load_text_tokenizer(TOKENIZERS / name)
     model = tmp_path / "model"

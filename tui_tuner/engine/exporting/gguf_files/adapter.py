@@ -79,9 +79,20 @@ def _arrays(source: ExportSource) -> Iterator[tuple[str, FloatArray]]:
             raise AdapterError(f"{path} has no place in a GGUF of this architecture.", "Export as merged.")
         parts = source.weights.parts(path)
         heads = interleaved_heads(f"{path}.weight", config, family)
-        outputs = parts.B_OR.numpy()
+        outputs = parts.B_OR.numpy() * _own_factor(source.weights, path)
         yield f"{name}.lora_a", parts.A_RI.numpy()
         yield f"{name}.lora_b", interleaved(outputs, heads) if heads else outputs
+
+
+def _told_alpha(weights: AdapterWeights) -> float:
+    """llama.cpp divides one alpha by each matrix's rank, so that rsLoRA's scale is told as the alpha that gives it."""
+    first = weights.targets[0]
+    return weights.scaling(first) * weights.adapter.strengths[first].rank
+
+
+def _own_factor(weights: AdapterWeights, path: str) -> np.float32:
+    """What B is multiplied by where one alpha does not say it: 1 unless modules have alphas or rsLoRA ranks apart."""
+    return np.float32(weights.scaling(path) * weights.adapter.strengths[path].rank / _told_alpha(weights))
 
 
 def _write(path: Path, source: ExportSource, arrays: dict[str, FloatArray]) -> None:
@@ -91,8 +102,7 @@ def _write(path: Path, source: ExportSource, arrays: dict[str, FloatArray]) -> N
     writer.add_type("adapter")
     writer.add_name(source.name)
     writer.add_string(Keys.Adapter.TYPE, "lora")
-    # llama.cpp divides by the rank, so that rsLoRA's scale is told as the alpha that gives it.
-    writer.add_float32(Keys.Adapter.LORA_ALPHA, source.weights.scaling * source.weights.adapter.rank)
+    writer.add_float32(Keys.Adapter.LORA_ALPHA, _told_alpha(source.weights))
     for name, array in arrays.items():
         writer.add_tensor(name, np.ascontiguousarray(array))
     writer.write_header_to_file()

@@ -14,6 +14,8 @@ import numpy as np
 from gguf import GGMLQuantizationType
 from gguf.constants import GGML_QUANT_SIZES
 
+from tui_tuner.errors import ModelError
+
 MAGIC = b"GGUF"
 VERSION = 3
 ALIGNMENT = 32
@@ -31,11 +33,15 @@ class ReadTensor:
     stored: GGMLQuantizationType
     start: int
 
+    @property
+    def num_bytes(self) -> int:
+        block, size = GGML_QUANT_SIZES[self.stored]
+        return prod(self.shape) // block * size
+
     def data(self, path: Path) -> np.ndarray[Any, np.dtype[Any]]:
         """The bytes, as an array of bytes, or of numbers where they are float32 or float16."""
         block, size = GGML_QUANT_SIZES[self.stored]
-        num_bytes = prod(self.shape) // block * size
-        data = np.fromfile(path, dtype=np.uint8, count=num_bytes, offset=self.start)
+        data = np.fromfile(path, dtype=np.uint8, count=self.num_bytes, offset=self.start)
         if self.stored == GGMLQuantizationType.F32:
             return data.view(np.float32).reshape(self.shape)
         if self.stored == GGMLQuantizationType.F16:
@@ -44,42 +50,67 @@ class ReadTensor:
 
 
 def read_tensors(path: Path) -> dict[str, ReadTensor]:
-    """The tensors by name. Raises ValueError or struct.error where the file is not what it should be."""
-    with path.open("rb") as file:
-        magic, version, num_tensors, num_keys = struct.unpack("<4sIQQ", file.read(24))
+    """The tensors by name. Every length is compared with the file's own before anything of that size is read.
+
+    Raises:
+        ModelError: the file is not what it should be.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(file, path.stat().st_size).tensors()
+    except (OSError, ValueError, struct.error, OverflowError) as error:
+        raise ModelError(f"{path} is no whole GGUF file: {error}.", "Export it again.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Raises ValueError and struct.error."""
+
+    file: BinaryIO
+    size: int
+
+    def tensors(self) -> dict[str, ReadTensor]:
+        magic, version, num_tensors, num_keys = struct.unpack("<4sIQQ", self.file.read(24))
         if magic != MAGIC or version != VERSION:
-            raise ValueError(f"{path} begins with {magic!r} {version}, not with {MAGIC!r} {VERSION}")
-        for _ in range(num_keys):
-            _string(file)
-            _skip(file, _number(file, "<I"))
-        infos = [_info(file) for _ in range(num_tensors)]
-        data_start = -(-file.tell() // ALIGNMENT) * ALIGNMENT
-    return {name: ReadTensor(shape, stored, data_start + offset) for name, shape, stored, offset in infos}
+            raise ValueError(f"it begins with {magic!r} {version}, not with {MAGIC!r} {VERSION}")
+        for _ in range(self._within(num_keys, "keys")):
+            self._string()
+            self._skip(self._number("<I"), may_be_array=True)
+        infos = [self._info() for _ in range(self._within(num_tensors, "tensors"))]
+        start = -(-self.file.tell() // ALIGNMENT) * ALIGNMENT
+        found = {name: ReadTensor(shape, stored, start + offset) for name, shape, stored, offset in infos}
+        for name, tensor in found.items():
+            self._within(tensor.start + tensor.num_bytes, f"bytes up to the end of {name}")
+        return found
 
+    def _info(self) -> tuple[str, tuple[int, ...], GGMLQuantizationType, int]:
+        name = self._string().decode()
+        shape = tuple(self._number("<Q") for _ in range(self._within(self._number("<I"), "dimensions")))
+        return name, shape[::-1], GGMLQuantizationType(self._number("<I")), self._number("<Q")
 
-def _info(file: BinaryIO) -> tuple[str, tuple[int, ...], GGMLQuantizationType, int]:
-    name = _string(file).decode()
-    shape = tuple(_number(file, "<Q") for _ in range(_number(file, "<I")))
-    return name, shape[::-1], GGMLQuantizationType(_number(file, "<I")), _number(file, "<Q")
-
-
-def _skip(file: BinaryIO, kind: int) -> None:
-    if kind == STRING:
-        _string(file)
-    elif kind == ARRAY:
-        inner, length = _number(file, "<I"), _number(file, "<Q")
-        if inner in VALUE_BYTES:
-            file.seek(length * VALUE_BYTES[inner], 1)
-        else:
+    def _skip(self, kind: int, *, may_be_array: bool) -> None:
+        if kind == STRING:
+            self._string()
+        elif kind == ARRAY and may_be_array:
+            inner, length = self._number("<I"), self._within(self._number("<Q"), "values")
+            if inner in VALUE_BYTES:
+                self.file.seek(length * VALUE_BYTES[inner], 1)
+                return
             for _ in range(length):
-                _skip(file, inner)
-    else:
-        file.seek(VALUE_BYTES[kind], 1)
+                self._skip(inner, may_be_array=False)
+        elif kind in VALUE_BYTES:
+            self.file.seek(VALUE_BYTES[kind], 1)
+        else:
+            raise ValueError(f"a value is of the unknown type {kind}")
 
+    def _string(self) -> bytes:
+        return self.file.read(self._within(self._number("<Q"), "bytes of text"))
 
-def _string(file: BinaryIO) -> bytes:
-    return file.read(_number(file, "<Q"))
+    def _number(self, form: str) -> int:
+        return int(struct.unpack(form, self.file.read(struct.calcsize(form)))[0])
 
-
-def _number(file: BinaryIO, form: str) -> int:
-    return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
+    def _within(self, count: int, what: str) -> int:
+        """The count, if a file of this size can hold so many of anything."""
+        if count > self.size:
+            raise ValueError(f"it announces {count:,} {what} and has {self.size:,} bytes")
+        return count
