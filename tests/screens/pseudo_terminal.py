@@ -11,6 +11,8 @@ import termios
 import time
 from pathlib import Path
 
+from tests.screens.terminal_screen import TerminalScreen
+
 TUNER = (sys.executable, "-m", "tui_tuner")
 
 
@@ -30,14 +32,34 @@ class PseudoTerminal:
             os.execvpe(TUNER[0], [*TUNER, *arguments], environment)
         fcntl.ioctl(self._line, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.output = b""
+        self._screen = TerminalScreen(*size)
+
+    @property
+    def shown(self) -> str:
+        """What is on the screen now, a line each."""
+        return self._screen.text
+
+    @property
+    def is_line_mode(self) -> bool:
+        """Whether the terminal gathers and shows what is typed, as a shell needs it."""
+        return termios.tcgetattr(self._line)[3] & (termios.ICANON | termios.ECHO) == termios.ICANON | termios.ECHO
 
     def wait_for(self, text: str, seconds: float = 60.0) -> float:
-        """Read until `text` has arrived since the last `forget`; returns seconds since the start of the process."""
+        """Read until `text` was sent, or is on the screen; returns seconds since the start of the process.
+
+        The app sends only what changes, so that a word may be on the screen that was never sent as one.
+        """
         end = time.perf_counter() + seconds
-        while text.encode() not in self.output:
+        while text.encode() not in self.output and text not in self.shown:
             if time.perf_counter() > end or not self._read(0.05):
                 raise AssertionError(f"{text!r} did not arrive; the end was {self.output[-600:]!r}")
         return time.perf_counter() - self.began
+
+    def read_for(self, seconds: float) -> None:
+        """Take what arrives in that time, as a terminal does."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0 and self._read(left):
+            pass
 
     def forget(self) -> None:
         while self._read(0.0, is_once=True):
@@ -83,4 +105,5 @@ class PseudoTerminal:
         except OSError:
             return False
         self.output += data
+        self._screen.feed(data)
         return bool(data)

@@ -8,8 +8,8 @@ from textual.widgets import Input
 
 from tests.screens.data.states import clean, until_checked
 from tests.screens.golden import screen_text
-from tests.screens.pictures import a_finished_run
 from tests.screens.settling import until
+from tests.screens.train.states import finished
 from tests.screens.world import make_app
 from tui_tuner.screens.dialogs.help import help_texts
 from tui_tuner.screens.stations import STATIONS
@@ -57,7 +57,7 @@ async def test_help_on_data_speaks_of_the_rows_that_are_there(tmp_path: Path) ->
 
 
 async def test_every_panel_of_a_run_explains_its_figures_under_the_question_mark(tmp_path: Path) -> None:
-    app = a_finished_run(tmp_path)
+    app = finished(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "support-v3" in screen_text(app))
         await pilot.press("enter")

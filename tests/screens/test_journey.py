@@ -72,7 +72,7 @@ async def _train(pilot: Pilot[None], app: TunerApp) -> None:
 async def _finished_run(pilot: Pilot[None], app: TunerApp) -> Path:
     desk = app.run_desk
     await until(pilot, lambda: desk.view is not None and not desk.view.is_alive, seconds=PATIENCE)
-    await until(pilot, lambda: f"completed  ·  {'█' * 16}  ·  step {STEPS}/{STEPS}" in screen_text(app))
+    await until(pilot, lambda: f"completed  {'█' * 12}  step {STEPS}/{STEPS}" in screen_text(app))
     assert desk.run is not None and desk.folder is not None and desk.run.run_id.endswith("-starter")
     return desk.folder / desk.run.run_id
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.screens.golden import screen_text
-from tests.screens.pictures import a_finished_run, some_runs
+from tests.screens.runs.states import filled
 from tests.screens.settling import until
+from tests.screens.train.states import finished
 from tests.screens.world import environment
 from tui_tuner.screens.app import TunerApp
 from tui_tuner.screens.glyphs import fitting_glyphs, knows_utf8
@@ -37,7 +38,7 @@ def test_all_categories_of_the_locale_go_before_one_and_one_before_the_general()
 
 @pytest.mark.parametrize("keys", ["1", "2", "3", "4", "5", "7", "8", "?"])
 async def test_a_terminal_without_utf8_gets_ascii_alone(keys: str, tmp_path: Path) -> None:
-    some_runs(tmp_path)
+    filled(tmp_path)
     app = TunerApp(replace(environment(tmp_path), glyphs="ascii", knows_utf8=False))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "summaries" in screen_text(app))
@@ -47,7 +48,7 @@ async def test_a_terminal_without_utf8_gets_ascii_alone(keys: str, tmp_path: Pat
 
 
 async def test_a_run_is_drawn_in_ascii_alone(tmp_path: Path) -> None:
-    a_finished_run(tmp_path)
+    finished(tmp_path)
     app = TunerApp(replace(environment(tmp_path), glyphs="ascii", knows_utf8=False))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "support-v3" in screen_text(app))

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import work
+from textual._compositor import ChopsUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 
 from tui_tuner.errors import TunerError
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.environment import Environment
 from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs, GlyphSet
+from tui_tuner.screens.lean_output import SentCells
 from tui_tuner.screens.lifeline import keep_prints_off_the_screen, leave_on_hang_up
 from tui_tuner.screens.opening import open_station
 from tui_tuner.screens.plain_signs import PlainSigns
@@ -27,6 +30,9 @@ from tui_tuner.screens.stations import STATIONS, Marks, StationName
 from tui_tuner.screens.themes import DEFAULT_THEME, OWN_THEMES, default_variables
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from textual.command import Provider
+
     from tui_tuner.screens.draft import Draft
     from tui_tuner.screens.outlook import Outlook
     from tui_tuner.screens.run_desk import RunDesk
@@ -34,6 +40,12 @@ if TYPE_CHECKING:
 
 LOG_NAME = "in_process.log"
 """What libraries print while a run lives in the app's process."""
+
+
+def _commands() -> type["Provider"]:
+    from tui_tuner.screens.commands import Commands
+
+    return Commands
 
 
 class FactsArrived(Message):
@@ -47,6 +59,7 @@ class TunerApp(App[None], inherit_bindings=False):
     CSS_PATH = "tuner.tcss"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = {_commands}  # noqa: RUF012 - textual declares it so
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - textual declares it so
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
     DEFAULT_MODE = "runs"
@@ -63,6 +76,7 @@ class TunerApp(App[None], inherit_bindings=False):
         Binding("U", "app.redo", "redo", show=False, id="redo"),
         Binding("q", "app.leave", "leave", show=False, id="leave"),
         Binding("ctrl+c", "app.leave", "leave", show=False, priority=True, id="leave-now"),
+        Binding("ctrl+o", "app.jump", "jump to a panel", show=False, id="jump"),
         Binding("tab", "app.focus_next", "next panel", show=False, id="focus.next"),
         Binding("shift+tab", "app.focus_previous", "previous panel", show=False, id="focus.previous"),
     ]
@@ -71,6 +85,9 @@ class TunerApp(App[None], inherit_bindings=False):
         """`attach_to`: the runs folder and the id of a run that is shown at once."""
         super().__init__()
         self._attach_to = attach_to
+        self._sent = SentCells()
+        self.before_run: list[Callable[[], None]] = []
+        """Called before a run begins, by whoever holds memory that it may want."""
         self.environment = environment
         self.marks: Marks = {}
         self._bench: Workbench | None = None
@@ -94,6 +111,15 @@ class TunerApp(App[None], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return default_variables(self.current_theme.to_color_system().generate())
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Those of the theme; a theme that is not our own is made readable first."""
+        variables = super().get_css_variables()
+        if self.current_theme not in OWN_THEMES:
+            from tui_tuner.screens.contrast import readable
+
+            variables.update(readable(variables))
+        return variables
 
     # The draft and what follows from it.
 
@@ -197,6 +223,8 @@ class TunerApp(App[None], inherit_bindings=False):
         self._begin(lambda: self.run_desk.resume(run_folder), "The run could not be resumed")
 
     def _begin(self, begin: Callable[[], None], trouble: str) -> None:
+        for make_room in self.before_run:
+            make_room()
         try:
             begin()
         except TunerError as error:
@@ -212,6 +240,19 @@ class TunerApp(App[None], inherit_bindings=False):
         """Once a second wherever the person is; the Train station looks more often."""
         if self.run_desk.poll():
             self.marks_changed()
+
+    # What the terminal is sent.
+
+    def _display(self, screen: Screen[object], renderable: "RenderableType | None") -> None:
+        """Textual's own way to the terminal, with what the terminal shows already left out."""
+        if type(renderable) is ChopsUpdate and not self.is_headless and not self._batch_count:
+            renderable = self._sent.lean(renderable)
+        elif renderable is not None:
+            self._sent.forget()
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        self._sent.forget()
 
     # Settings.
 
@@ -277,6 +318,8 @@ class TunerApp(App[None], inherit_bindings=False):
             self.exit()
 
     def go_to(self, station: StationName) -> None:
+        if isinstance(self.screen, Station) and self.screen.STATION is None:
+            self.pop_screen()  # Doctor lies over a station, and is no place to come back to
         if self.current_mode != station:
             self.switch_mode(station)
 
@@ -288,6 +331,19 @@ class TunerApp(App[None], inherit_bindings=False):
 
         if not isinstance(self.screen, ModalScreen):
             self.push_screen(HelpDialog(self.screen, self.focused))
+
+    @work(exclusive=True, group="jump")
+    async def action_jump(self) -> None:
+        """Letters on the panels, and where the one that is pressed leads."""
+        from tui_tuner.screens.dialogs.jump import Jump
+
+        if isinstance(self.screen, ModalScreen):
+            return
+        target = await self.push_screen_wait(Jump(self.screen))
+        if isinstance(target, Widget):
+            target.focus()
+        elif target is not None:
+            self.go_to(target)
 
     def show_problem(self, title: str, error: TunerError) -> None:
         """Say what went wrong in a dialog: what, why, what to do."""

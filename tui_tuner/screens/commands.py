@@ -5,6 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
+from textual.binding import ActiveBinding
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
 from tui_tuner.screens.glyphs import GLYPH_SETS
@@ -15,14 +17,31 @@ if TYPE_CHECKING:
     from tui_tuner.screens.app import TunerApp
 
 
+MOVES = ("list.", "focus.")
+"""Beginnings of the names of keys that only move the cursor or the focus."""
+
+
+class Commands(Provider):
+    """All commands in the order that `palette_commands` gives them: what can be done here comes first."""
+
+    async def discover(self) -> Hits:
+        for command in self.app.get_system_commands(self.screen):
+            yield DiscoveryHit(command.title, command.callback, help=command.help)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for command in self.app.get_system_commands(self.screen):
+            score = matcher.match(command.title)
+            if score > 0:
+                yield Hit(score, matcher.highlight(command.title), command.callback, help=command.help)
+
+
 def palette_commands(app: "TunerApp", screen: Screen[object]) -> Iterable[SystemCommand]:
     """All that can be done here and now, named "verb: object" or by the label that the key bar shows."""
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        label = label_of(active)
-        if active.enabled and active.node is not app and label:
-            run = partial(app.run_action, binding.action, active.node)
-            yield SystemCommand(f"here: {label}", f"key {key_name(binding.key)}", run)
+    for active in _actions(screen):
+        if active.node is not app:
+            run = partial(app.run_action, active.binding.action, active.node)
+            yield SystemCommand(f"here: {label_of(active)}", f"key {key_name(active.binding.key)}", run)
     for entry in STATIONS:
         yield SystemCommand(f"go: {entry.title}", f"key {entry.key}", partial(app.go_to, entry.name))
     yield SystemCommand("open: Doctor", "the machine, its GPU, disk and packages", app.action_doctor)
@@ -35,3 +54,12 @@ def palette_commands(app: "TunerApp", screen: Screen[object]) -> Iterable[System
             yield SystemCommand(f"glyphs: {glyphs}", "signs, bars and charts", partial(app.use_glyphs, glyphs))
     yield SystemCommand("glyphs: auto", "what this terminal can show", partial(app.use_glyphs, "auto"))
     yield SystemCommand("leave", "a run in its own session goes on", app.action_leave)
+
+
+def _actions(screen: Screen[object]) -> Iterable[ActiveBinding]:
+    """One binding for each action that is possible now, those of the key bar first; moving about is none of them."""
+    found: dict[tuple[object, str, str], ActiveBinding] = {}
+    for active in screen.active_bindings.values():
+        if active.enabled and label_of(active) and not (active.binding.id or "").startswith(MOVES):
+            found.setdefault((active.node, active.binding.action, label_of(active)), active)
+    return sorted(found.values(), key=lambda active: not active.binding.show)

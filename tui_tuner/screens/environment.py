@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tui_tuner.screens.glyphs import GlyphSet, fitting_glyphs, knows_utf8
 
 if TYPE_CHECKING:
+    from tui_tuner.diagnosis.all_checks import Surroundings
+    from tui_tuner.diagnosis.check import Check
     from tui_tuner.hardware import GpuMeters, Hardware
 
 
@@ -42,11 +44,15 @@ class Environment:
     probe: Callable[[], "Hardware"]
     read_meters: Callable[[], "GpuMeters | None"]
     """What the first GPU does now; called from a thread."""
+    find_checks: Callable[["Surroundings"], Iterator["Check"]]
+    """What Doctor looks at; called from a thread."""
+    read_login: Callable[[], str]
+    """How another machine reaches this one, for commands that fetch files: "ann@gpu-box"."""
 
     @property
     def frame_seconds(self) -> float:
         """How often living panels are drawn anew."""
-        return 0.5 if self.is_remote else 0.25
+        return 1.0 if self.is_remote else 0.5
 
 
 def real_environment(runs_folder: Path, *, is_in_process: bool = False) -> Environment:
@@ -66,6 +72,8 @@ def real_environment(runs_folder: Path, *, is_in_process: bool = False) -> Envir
         clock=time.time,
         probe=_probe,
         read_meters=_read_meters,
+        find_checks=_find_checks,
+        read_login=_read_login,
     )
 
 
@@ -79,3 +87,18 @@ def _read_meters() -> "GpuMeters | None":
     from tui_tuner.hardware import read_gpu_meters
 
     return read_gpu_meters()
+
+
+def _find_checks(surroundings: "Surroundings") -> "Iterator[Check]":
+    from tui_tuner.diagnosis.all_checks import iter_checks
+
+    return iter_checks(surroundings)
+
+
+def _read_login() -> str:
+    import getpass
+    import socket
+
+    from tui_tuner.screens.export.commands import login_of
+
+    return login_of(os.environ, getpass.getuser(), socket.gethostname())

@@ -85,12 +85,15 @@ class FactsDesk:
         self._on_change()
 
     def _read_model(self, recipe: Recipe) -> ModelAnswer:
+        from tui_tuner.journal.speeds import measured_speeds
         from tui_tuner.planning.model_facts import read_base_model
         from tui_tuner.planning.model_source import locate_model
 
         try:
             located = locate_model(recipe.model, cache_folder=self._environment.hub_cache, fetch=self._fetch)
-            return ModelAnswer(base=read_base_model(located, recipe.model), name=located.name)
+            base = read_base_model(located, recipe.model)
+            measured = measured_speeds(self._environment.runs_folder, base.facts.source)
+            return ModelAnswer(base=base, name=located.name, measured=measured)
         except TunerError as error:
             return ModelAnswer(failure=error)
 
@@ -115,8 +118,8 @@ class FactsDesk:
 
 def _model_key(recipe: Recipe) -> tuple[str, str]:
     # What is computed with, and which adapter is continued, change nothing about the files that are read. Only
-    # quantization = "none" does: for a repository of 4-bit weights it loads their 16-bit original.
-    quantization = "none" if recipe.model.quantization == "none" else "auto"
+    # quantization = "none" does, and "fp8": for a repository of 4-bit weights it loads their 16-bit original.
+    quantization = "none" if recipe.model.quantization in ("none", "fp8") else "auto"
     section = recipe.model.model_copy(update={"quantization": quantization, "dtype": "auto", "adapter": None})
     return "model", section.model_dump_json()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tui_tuner.errors import Problem, RecipeError, TunerError
 from tui_tuner.hardware import Hardware
+from tui_tuner.journal.speeds import MeasuredSpeed
 from tui_tuner.plan import AdapterPlan, DataFacts, NameDecision, RunPlan, SourceFacts
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.planning.run_plan import plan_for_data
@@ -23,6 +24,8 @@ class ModelAnswer:
 
     base: BaseModel | None = None
     name: NameDecision | None = None
+    measured: tuple[MeasuredSpeed, ...] = ()
+    """How fast earlier runs of it were."""
     failure: TunerError | None = None
 
 
@@ -87,7 +90,7 @@ def look_ahead(draft: Draft, facts: Facts) -> Outlook:
     known = facts.data.facts if facts.data else None
     data = known or assumed_data(model.base, recipe)
     try:
-        plan = plan_for_data(recipe, facts.hardware, model.base, model.name, data)
+        plan = plan_for_data(recipe, facts.hardware, model.base, model.name, data, model.measured)
     except RecipeError as error:
         return Outlook(draft=draft, facts=facts, problems=error.problems)
     except TunerError as error:

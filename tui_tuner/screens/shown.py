@@ -31,6 +31,11 @@ def short_path(path: Path, home: Path) -> str:
     return f"~/{path.relative_to(home)}" if path != home and path.is_relative_to(home) else str(path)
 
 
+def shortened_paths(text: str, home: Path) -> str:
+    """A text in which every path below the home folder begins with "~"."""
+    return text.replace(f"{home}/", "~/")
+
+
 def cell(text: str, style: str = "", justify: "str" = "left", limit: int = 200) -> Text:
     """Text for a cell of a DataTable, which measures rich's `Text` rightly and Content wrongly."""
     return Text(one_line(text, limit), style=style, justify="right" if justify == "right" else "left", no_wrap=True)

@@ -1,11 +1,12 @@
 import asyncio
 from pathlib import Path
 
-from tests.screens.chat.states import KEYS, empty, show_talk, suggested
+from tests.screens.chat.states import KEYS, TUNED, empty, show_talk, suggested
 from tests.screens.golden import screen_text
 from tests.screens.settling import until
 from tests.screens.world import make_app
 from tests.tiny import write_tiny_model
+from tui_tuner.hosting.chat.messages import ChatEvent
 from tui_tuner.screens.chat.screen import ChatScreen
 from tui_tuner.screens.sources.results import result_at
 
@@ -50,7 +51,7 @@ async def test_an_answer_is_copied_from_its_own_side(tmp_path: Path) -> None:
         app.screen.query_one(".transcript.-right").focus()
         await pilot.press("y")
         await until(pilot, lambda: (tmp_path / "state" / "clipboard.txt").exists())
-        assert (tmp_path / "state" / "clipboard.txt").read_text() == "tuned 1"
+        assert (tmp_path / "state" / "clipboard.txt").read_text() == TUNED
 
 
 async def test_a_real_model_is_loaded_asked_and_unloaded(tmp_path: Path) -> None:
@@ -70,3 +71,36 @@ async def test_a_real_model_is_loaded_asked_and_unloaded(tmp_path: Path) -> None
         await until(pilot, lambda: screen.desk.process is None)
         await asyncio.sleep(0.2)
         assert not Path(f"/proc/{process.process_id}/cwd").exists()
+
+
+class HeldModel:
+    """Stands for the process that has a model in memory."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def kill(self) -> None:
+        self.calls.append("kill")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def poll(self) -> list[ChatEvent]:
+        return []
+
+
+async def test_a_run_that_begins_gets_the_memory_of_the_chats_model(tmp_path: Path) -> None:
+    app = empty(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*KEYS)
+        await pilot.pause()
+        show_talk(app)
+        chat, model = app.screen, HeldModel()
+        assert isinstance(chat, ChatScreen)
+        said = len(chat.desk.talk.exchanges)
+        chat.desk.process = model  # type: ignore[assignment]
+        app._begin(lambda: None, "")
+        await until(pilot, lambda: model.calls == ["kill", "close"])
+        assert chat.desk.load.ready is None and not chat.desk.can_ask
+        assert len(chat.desk.talk.exchanges) == said
+        assert any("let go" in one.message for one in app._notifications)

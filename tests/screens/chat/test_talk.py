@@ -8,8 +8,8 @@ def grew(number: int, side: Side, text: str, tokens: int = 1) -> AnswerGrew:
     return AnswerGrew(number=number, side=side, text=text, num_tokens=tokens, seconds=0.5)
 
 
-def ended(number: int, side: Side) -> AnswerEnded:
-    return AnswerEnded(number=number, side=side, reason="end", num_tokens=4, num_prompt_tokens=9, seconds=2.0)
+def ended(number: int, side: Side, tokens: int = 4, seconds: float = 2.0) -> AnswerEnded:
+    return AnswerEnded(number=number, side=side, reason="end", num_tokens=tokens, num_prompt_tokens=9, seconds=seconds)
 
 
 def asked(number: int = 1, *, is_blind: bool = False, is_swapped: bool = False) -> Exchange:

@@ -43,7 +43,8 @@ def blocked(folder: Path) -> TunerApp:
 
 def failed(folder: Path) -> TunerApp:
     """The file is not there."""
-    return _app(folder, _tables(folder / "gone.jsonl"))
+    (folder / "empty").mkdir(exist_ok=True)
+    return _app(folder, _tables(folder / "empty" / "gone.jsonl"))
 
 
 KEYS = {

@@ -1,4 +1,4 @@
-"""States of the Doctor screen that are worth a picture: pushed over Runs by F9. Its findings are this machine's."""
+"""States of the Doctor screen that are worth a picture: pushed over Runs by F9."""
 
 from pathlib import Path
 

@@ -12,7 +12,15 @@ async def test_f9_shows_every_check_copies_the_report_and_escape_leaves(tmp_path
         await pilot.press(*KEYS)
         await until(pilot, lambda: "to look at  ·" in screen_text(app) and "looking" not in screen_text(app))
         await pilot.press("w", "y")
-        assert "nvidia-smi" in screen_text(app)
-        assert "transformers" in (tmp_path / "state" / "clipboard.txt").read_text()
+        assert "pip install -U bitsandbytes" in screen_text(app)
+        assert "Triton" in (tmp_path / "state" / "clipboard.txt").read_text()
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, DoctorScreen))
+
+
+async def test_a_station_that_is_gone_to_from_doctor_is_not_left_under_it(tmp_path: Path) -> None:
+    app = open_doctor(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*KEYS, "3", "1")
+        await pilot.pause()
+        assert app.current_mode == "runs" and not isinstance(app.screen, DoctorScreen)

@@ -120,4 +120,7 @@ async def test_the_help_of_a_field_speaks_of_this_run(tmp_path: Path) -> None:
         await until_planned(pilot, app)
         await pilot.press("j", "j")
         assert isinstance(app.screen, RecipeScreen)
-        assert "One step learns from 16 × 1 = 16 sequences" in app.screen.help_text()
+        schedule = app.outlook.plan and app.outlook.plan.schedule
+        assert schedule
+        rows, times = schedule.micro_batch_size, schedule.gradient_accumulation
+        assert f"One step learns from {rows} × {times} = {rows * times} sequences" in app.screen.help_text()

@@ -35,8 +35,10 @@ def test_the_curve_is_as_large_as_asked(tmp_path: Path) -> None:
     assert len(lines) == 10 and {len(line) for line in lines} == {35}
 
 
-def test_the_time_is_not_guessed(tmp_path: Path) -> None:
-    assert "known after the first steps" in side_panels.run_lines(outlook_of(tmp_path, Draft()), INKS).plain
+def test_the_time_is_not_guessed_before_there_are_data(tmp_path: Path) -> None:
+    _, _, words = side_panels.run_lines(outlook_of(tmp_path, Draft()), INKS).plain.partition("time")
+    speed, reason, *_ = words.splitlines()
+    assert "tok/s" in speed and " at " not in speed and "on an H200" in reason
 
 
 def test_words_are_only_kept_for_fields_that_exist(tmp_path: Path) -> None:

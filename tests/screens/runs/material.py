@@ -25,11 +25,11 @@ def write_run(
     if folder.exists():
         (folder / "events.jsonl").unlink()
         (folder / "events.jsonl").write_text("")
-        lines = _events(folder, name, losses, end, started)
+        lines = _events(name, losses, end, started)
         (folder / "events.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in lines))
         return folder
     with RunJournal.create(runs_folder, name, recipe_to_toml(recipe), plan) as journal:
-        for event in _events(folder, name, losses, end, started):
+        for event in _events(name, losses, end, started):
             journal.append(event)
     return folder
 
@@ -57,11 +57,9 @@ def failed(step: int = 2) -> RunFailed:
     )
 
 
-def _events(
-    folder: Path, name: str, losses: Sequence[float], end: TrainEvent | None, started: float
-) -> list[TrainEvent]:
+def _events(name: str, losses: Sequence[float], end: TrainEvent | None, started: float) -> list[TrainEvent]:
     plan = llama_plan(steps=len(losses))
-    events: list[TrainEvent] = [RunStarted(time=started, run_id=name, folder=str(folder), plan=plan)]
+    events: list[TrainEvent] = [RunStarted(time=started, run_id=name, folder=f"runs/{name}", plan=plan)]
     for number, loss in enumerate(losses, start=1):
         events.append(_step(number, loss, started))
     events.append(

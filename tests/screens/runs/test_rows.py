@@ -6,6 +6,7 @@ from tui_tuner.screens.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.inks import inks_of
 from tui_tuner.screens.runs.catalogue import RunCatalogue, RunEntry
 from tui_tuner.screens.runs.differences import recipe_differences
+from tui_tuner.screens.runs.help_words import help_words
 from tui_tuner.screens.runs.rows import problem_line, run_line
 from tui_tuner.screens.themes import DARK
 
@@ -38,3 +39,11 @@ def test_a_run_that_died_says_so_and_names_the_key_that_resumes_it(tmp_path: Pat
 def test_only_the_fields_in_which_recipes_differ_are_shown() -> None:
     one, two = parse_recipe(RECIPE), parse_recipe(RECIPE + "[adapter]\nrank = 32\n")
     assert [(d.path, d.values) for d in recipe_differences((one, two))] == [("adapter.rank", ("16", "32"))]
+
+
+def test_the_help_has_the_figures_of_the_run_under_the_cursor(tmp_path: Path) -> None:
+    write_run(tmp_path, "a_[b]", (2.0, 1.5), finished())
+    words = help_words(RunCatalogue((tmp_path,)).entries()[0])
+    assert (
+        "a\\_\\[b\\]" in words and "is completed, at step 2 of 2" in words and "best held-out loss is 1.5000" in words
+    )

@@ -9,7 +9,7 @@ from tests.planning.model_folders import base_model, peft_counts
 from tui_tuner.families.gemma3 import GEMMA3
 from tui_tuner.families.llama import LLAMA
 from tui_tuner.families.qwen3 import QWEN3
-from tui_tuner.planning.adapter_plan import plan_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.screens.draft import UNCHOSEN, Draft
 from tui_tuner.screens.targets import edits
 from tui_tuner.screens.targets.module_tree import Chosen, tree_rows

@@ -3,7 +3,7 @@ from typing import Any
 
 from tests.planning.model_folders import base_model
 from tests.screens.hollow_models import QWEN3_8B, SMOL_135M
-from tui_tuner.planning.adapter_plan import plan_adapter
+from tui_tuner.planning.adapters.plan import plan_adapter
 from tui_tuner.recipe import AdapterSection
 from tui_tuner.screens.targets.module_tree import NORMS, Chosen, Row, patterns, tree_rows
 

@@ -65,6 +65,13 @@ class ChatDesk:
         self.load = replace(self.load, ready=None, is_loading=False)
         return old
 
+    def release(self) -> ChatProcess | None:
+        """Give the model's memory to a run that begins: what was said stays; returns the process, to be closed."""
+        old = self.process
+        self.lost()
+        self.load = replace(self.load, result=None)  # one that is still being started is not wanted any more
+        return old
+
     def lost(self) -> None:
         """The model is gone by itself."""
         self.talk = self.talk.broken_off()

@@ -58,9 +58,9 @@ The same question to the base model and to the tuned one, from the same seed, so
 **F2 blind**: the sides are shuffled and nameless; each question stands alone; you say which answer is better, and only
 then see which was which. Your votes are kept for this adapter: a preference that you cannot fool yourself about.
 
-The model stays loaded until F8, or until you leave `tuner`; a run that trains may need that memory."""
+The model stays loaded until F8, until a run begins here, which gets its memory, or until you leave `tuner`."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open_suggested", "talk", id="chat.open"),
+        Binding("enter", "talk", "talk", id="chat.open"),
         Binding("f5", "prefer('left')", "prefer A", id="chat.left"),
         Binding("f6", "prefer('right')", "B", id="chat.right"),
         Binding("f7", "prefer('tie')", "even", id="chat.even"),
@@ -86,6 +86,16 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
             self._desk = ChatDesk(self.tuner.environment.state_folder, self.tuner.environment.clock)
         return self._desk
 
+    def help_text(self) -> str:
+        """With the present settings and votes."""
+        sampling, tally = self.desk.settings.sampling, self.desk.tally
+        how = "always the likeliest token" if sampling.temperature == 0 else f"temperature {sampling.temperature:g}"
+        return (
+            f"{self.HELP}\n\n**Now**: {how}, top_p {sampling.top_p:g}, at most {sampling.max_tokens:,} tokens, "
+            f"seed {sampling.seed} (F3 changes them). Your votes for this adapter: tuned {tally.tuned}, base "
+            f"{tally.base}, even {tally.tie}."
+        )
+
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="chat-column"):
             yield Static(classes="panel chat-nothing")
@@ -94,8 +104,11 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
                 yield Transcript("right", self.glyphs)
             yield Static(classes="chat-vote")
             with Vertical(classes="panel chat-ask") as panel:
-                panel.border_subtitle = Content("enter sends · esc leaves this line")
+                panel.border_subtitle = Content("enter sends · esc leaves this line, enter comes back")
                 yield PromptBox()
+
+    def on_mount(self) -> None:
+        self.tuner.before_run.append(self.make_room)
 
     def wake(self) -> None:
         seconds = REMOTE_FLUSH_SECONDS if self.tuner.environment.is_remote else FLUSH_SECONDS
@@ -203,10 +216,10 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         desk, last = self.desk, self.desk.talk.last
-        can_open = desk.load.ready is None and not desk.load.is_loading and desk.load.suggestion is not None
+        can_talk = desk.load.ready is not None or (not desk.load.is_loading and desk.load.suggestion is not None)
         can_vote = last is not None and last.can_be_voted
         allowed: dict[str, bool | None] = {
-            "open_suggested": can_open,
+            "talk": can_talk and not isinstance(self.focused, PromptBox),
             "prefer": True if can_vote else None if desk.is_blind else False,
             "reroll": True if desk.can_reroll else None,
             "clear": True if last is not None else None,
@@ -223,8 +236,11 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
             self.desk.ask(question)
             self._show()
 
-    def action_open_suggested(self) -> None:
-        if self.desk.load.suggestion is not None:
+    def action_talk(self) -> None:
+        """Into the line, or, where there is no model yet, load the one that is offered."""
+        if self.desk.load.ready is not None:
+            self.query_one(PromptBox).focus()
+        elif self.desk.load.suggestion is not None:
             self.open_result(self.desk.load.suggestion)
 
     def action_reroll(self) -> None:
@@ -280,6 +296,18 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
     def _close(self, process: ChatProcess) -> None:
         process.close()
 
+    def make_room(self) -> None:
+        """A run begins, and wants the memory that the model of the chat has."""
+        desk = self._desk
+        if desk is None or (desk.process is None and not desk.load.is_loading):
+            return
+        old = desk.release()
+        if old is not None:
+            old.kill()
+            self._close(old)
+        self._show()
+        self.notify("The chat's model was let go: the run gets its memory. F4 there loads it again.", markup=False)
+
     def action_unload(self) -> None:
         old = self.desk.unload()
         if old is not None:
@@ -291,8 +319,6 @@ The model stays loaded until F8, or until you leave `tuner`; a run that trains m
             self.desk.stop()
         elif isinstance(self.focused, PromptBox):
             self.query_one(".transcript.-left", Transcript).focus()
-        else:
-            self.query_one(PromptBox).focus()
 
     @on(Transcript.CopyWanted)
     def copy_answer(self, message: Transcript.CopyWanted) -> None:

@@ -22,7 +22,7 @@ FIELDS = (
     ("temperature", "temperature", "0 takes the likeliest token; 0.7 is usual"),
     ("top_p", "top-p", "drawn from the likeliest that add up to it"),
     ("max_tokens", "max tokens", "an answer is cut there"),
-    ("seed", "seed", "same seed, same answer; shared by both sides"),
+    ("seed", "seed", "same seed, same answer"),
 )
 
 

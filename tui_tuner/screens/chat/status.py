@@ -11,6 +11,7 @@ from tui_tuner.screens.chat.talk import Conversation, Place
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.shown import shown, shown_line
 from tui_tuner.screens.sources.results import Result
+from tui_tuner.starter import starter_model_folder
 from tui_tuner.units import duration
 
 
@@ -43,7 +44,7 @@ def nothing_words(load: LoadState) -> Content:
     if load.suggestion is not None:
         lines.append(Content.styled("⏎   ", "$you") + Content("talks to ") + shown_line(load.suggestion.title, "bold"))
     elif load.is_listed:
-        lines.append(Content("No run has an adapter yet: `t` on the Runs station makes one in a minute."))
+        lines.append(Content("No run has an adapter yet: t on the Runs station (1) makes one in a minute."))
     else:
         lines.append(Content.styled("reading…", "$muted"))
     lines.append(Content.styled("F4  ", "$you") + Content("chooses another run, a checkpoint, or any adapter folder"))
@@ -56,8 +57,9 @@ def titles(conversation: Conversation, load: LoadState, *, is_blind: bool) -> di
     if is_blind and (last is None or last.is_hidden):
         return {place: f"{name} · ?" for place, name in HIDDEN_NAMES.items()}
     base_model = load.ready.base_model if load.ready else ""
+    is_starter = base_model == str(starter_model_folder())
     names = {
-        "base": f"{base_model.rstrip('/').rsplit('/')[-1]} · base",
+        "base": f"{'tuner starter' if is_starter else base_model.rstrip('/').rsplit('/')[-1]} · base",
         "tuned": f"{load.result.title if load.result else ''} · tuned",
     }
     places: tuple[Place, ...] = ("left", "right")

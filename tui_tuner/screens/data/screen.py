@@ -11,6 +11,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui_tuner.safe_text import visible
 from tui_tuner.screens.data import menus
 from tui_tuner.screens.data.fixes import fixes
 from tui_tuner.screens.data.help_words import station_help
@@ -20,9 +21,10 @@ from tui_tuner.screens.data.panels import ChecksPanel, RowsPanel
 from tui_tuner.screens.data.row_filter import HINT, filtered_rows
 from tui_tuner.screens.data.sample_lines import MODES, Mode
 from tui_tuner.screens.data.sample_panel import SamplePanel
-from tui_tuner.screens.data.words import empty_words, head_words, readout_words
+from tui_tuner.screens.data.words import head_words, readout_words, words_instead
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.shown import shown, shown_line
+from tui_tuner.screens.empty_words import empty_words
+from tui_tuner.screens.shown import shortened_paths, shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
 from tui_tuner.screens.widgets.ask_line import AskLine
@@ -120,11 +122,11 @@ class DataScreen(Station):
     def _show(self, labels: Labels | None) -> None:
         is_first = self._labels is None or not self._labels.num_rows
         self._labels = labels
-        outlook = self.tuner.outlook
+        outlook, home = self.tuner.outlook, self.tuner.environment.home
         self.query_one(".data-head", Static).update(shown_line("  ·  ".join(head_words(outlook, labels))))
-        words = empty_words(outlook, labels)
+        words = words_instead(outlook, labels, self.glyphs)
         self.query_one(".data-station").set_class(bool(words), "is-empty")
-        self.query_one(".data-words", Static).update(shown(words))
+        self.query_one(".data-words", Static).update(empty_words(visible(shortened_paths(words, home))))
         if labels is not None and not words:
             self.lengths.labels = labels
             self.rows.show(labels, self.lengths.line)
@@ -132,7 +134,8 @@ class DataScreen(Station):
             self._ask_sample()
             if is_first and self.focused is None:
                 self.rows.listed.focus()
-        self.show_readout(shown_line("  ·  ".join(readout_words(labels, outlook, self.glyphs))))
+        said = "  ·  ".join(readout_words(labels, outlook, self.glyphs))
+        self.show_readout(shown_line(shortened_paths(said, home)))
         self.refresh_bindings()
 
     # The row under the cursor.

@@ -15,8 +15,8 @@ TEMPLATE_WORDS = {"auto": "the model's own", "plain": "plain", "chatml": "chatml
 NO_DATA = """\
 No data yet.
 
-o  choose a file, a folder, or a data set of the hub
-   .jsonl .json .csv .tsv .parquet .txt, each also .gz
+o   takes a file, a folder, or a data set of the hub
+    .jsonl .json .csv .tsv .parquet .txt, each also .gz
 
 Chat turns, prompts and answers, or plain text: the shape is told by the columns."""
 NO_MODEL = "Labels are made with the model's tokenizer and chat template.\n\n2  choose a model first"
@@ -97,7 +97,7 @@ def readout_words(labels: Labels | None, outlook: Outlook, glyphs: Glyphs) -> li
     return words
 
 
-def empty_words(outlook: Outlook, labels: Labels | None) -> str:
+def words_instead(outlook: Outlook, labels: Labels | None, glyphs: Glyphs) -> str:
     """What stands in the place of the rows while there are none; empty where rows can be shown."""
     if labels is not None and labels.num_rows:
         return ""
@@ -107,7 +107,8 @@ def empty_words(outlook: Outlook, labels: Labels | None) -> str:
     if outlook.base is None:
         return "reading the model…" if outlook.is_reading_model else NO_MODEL
     if failure is not None:
-        return f"{failure.message}\n\n{failure.hint}\n\nr  look again    o  data    t  template".replace("\n\n\n", "\n")
+        keys = "r   looks again\no   takes other data\nt   takes another template"
+        return f"{glyphs.failed} {failure.message}\n\n{failure.hint}\n\n{keys}".replace("\n\n\n", "\n")
     if labels is None and not outlook.base.facts.folder:
         return "The model's files are not on this machine: fetch them first (2)."
     return "reading…" if labels is None or labels.is_busy else "There is no row."

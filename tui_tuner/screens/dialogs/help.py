@@ -50,6 +50,7 @@ def key_lines(screen: Screen[object]) -> Content:
     for active in screen.active_bindings.values():
         group = everywhere if active.node is screen.app else own
         group.setdefault((active.node, active.binding.action, label_of(active)), active)
+    own = dict(sorted(own.items(), key=lambda item: not item[1].binding.show))  # moving about comes last
     here = _lines(own, is_ascii=is_plain(screen.app))
     there = _lines(everywhere, is_ascii=is_plain(screen.app))
     lines = [("Keys here", "bold"), *here, ("", ""), ("Keys everywhere", "bold"), *there]

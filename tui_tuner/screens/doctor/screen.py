@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from tui_tuner.diagnosis.all_checks import Surroundings, iter_checks
+from tui_tuner.diagnosis.all_checks import Surroundings
 from tui_tuner.diagnosis.check import Check
 from tui_tuner.diagnosis.machine import DiskWish
 from tui_tuner.planning.hub_cache import hub_cache_folder
@@ -80,7 +80,7 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
     @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
     def _look(self, surroundings: Surroundings) -> None:
         worker = get_current_worker()
-        for check in iter_checks(surroundings):
+        for check in self.tuner.environment.find_checks(surroundings):
             if worker.is_cancelled:
                 return
             self.post_message(CheckMade(check))

@@ -12,8 +12,11 @@ from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.widgets.bars import bar
 from tui_tuner.units import counted, duration, file_size
 
-TITLE_WIDTH = 14
+TITLE_WIDTH = 13
+STANDING_WIDTH = 9
 SIZE_WIDTH = 9
+USERS_FROM = 30
+"""Cells from which on it is said who uses a kind; where there is less, the words below the list say it."""
 MOST_FILES = 12
 
 
@@ -24,8 +27,9 @@ def kind_line(form: ExportForm, state: ExportState, width: int, glyphs: Glyphs, 
     line.append(form.title.ljust(TITLE_WIDTH), style=inks.plain + BOLD if is_chosen else inks.plain)
     words, ink = standing(state, glyphs, inks)
     size = file_size(sum(one.num_bytes for one in state.planned.files)) if state.planned else ""
-    room = max(0, width - line.cell_len - SIZE_WIDTH - max(12, len(words)) - 2)
-    line.append(one_line(form.used_by, max(1, room)).ljust(room), style=inks.muted)
+    room = max(0, width - line.cell_len - SIZE_WIDTH - max(STANDING_WIDTH, len(words)) - 2)
+    users = one_line(form.used_by, room) if room >= USERS_FROM else ""
+    line.append(users.ljust(room), style=inks.muted)
     line.append(size.rjust(SIZE_WIDTH), style=inks.plain)
     line.append("  " + words, style=ink)
     line.truncate(width, overflow="ellipsis")
@@ -118,11 +122,13 @@ def proof_text(proof: ExportProof, glyphs: Glyphs, inks: Inks) -> Text:
 
 
 def command_text(commands: Sequence[ServeCommand], width: int, inks: Inks) -> Text:
-    """A line each; `y` copies them whole."""
+    """A line each; a long one stands whole below its name, one of several lines is cut; `y` copies them whole."""
     text = Text("use it · y copies", style=inks.muted)
     for one in commands:
         text.append(f"\n{one.program:<13}", style=inks.you)
-        text.append(one_line(one.command, max(10, width - 14)), style=inks.plain)
+        room = max(10, width - 14)
+        is_below = len(one.command) > room and "\n" not in one.command
+        text.append(f"\n{visible(one.command)}" if is_below else one_line(one.command, room), style=inks.plain)
     return text
 
 

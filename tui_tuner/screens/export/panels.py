@@ -10,12 +10,12 @@ from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.units import counted, file_size
 
-PURPOSES = {"auto": "whichever gives the lower loss", "16bit": "the published base", "dequantised": "as it was trained"}
+PURPOSES = {"auto": "the lower loss wins", "16bit": "the published base", "dequantised": "as it was trained"}
 
 
 def settings_lines(choices: Choices) -> Content:
     """Source, place, and what the kinds leave open; the keys that change each stand before it."""
-    where = choices.out or "exports/ in the run's folder, or beside the adapter"
+    where = choices.out or "exports/, beside the adapter"
     hub = choices.repository or "no repository yet"
     visibility = "private" if choices.is_private else "public"
     rows = (

@@ -1,8 +1,5 @@
 """The Export station: what a run left becomes files that others can load, proved, with the commands that use them."""
 
-import getpass
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +16,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui_tuner.errors import TunerError
-from tui_tuner.exports import EXPORT_FORMS, GGUF_TYPES, LLAMA_CPP_GGUF_TYPES, ExportKind, ExportState, ServeCommand
+from tui_tuner.exports import EXPORT_FORMS, ExportKind, ExportState, ServeCommand
 from tui_tuner.hosting.export_job import ExportJob
+from tui_tuner.screens.export import menus
 from tui_tuner.screens.export.choices import Choices
-from tui_tuner.screens.export.commands import login_of, use_commands
+from tui_tuner.screens.export.commands import use_commands
 from tui_tuner.screens.export.kind_lines import detail, kind_line
 from tui_tuner.screens.export.panels import about, readout, settings_lines
 from tui_tuner.screens.export.planner import ExportPlanner
@@ -97,7 +95,7 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
     def on_mount(self) -> None:
         environment = self.tuner.environment
         self._planner = ExportPlanner(environment.state_folder / PLAN_FOLDER, environment.runs_folder)
-        self._login = login_of(os.environ, getpass.getuser(), socket.gethostname())
+        self._login = environment.read_login()
         self._job = ExportJob.found(environment.state_folder / JOB_FOLDER)
         self.query_one(LineList).focus()
 
@@ -237,20 +235,11 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
         if self._is_running or self._choices.obstacle:
             self.notify(self._choices.obstacle or "An export goes on; x cancels it.", markup=False)
             return
-        from tui_tuner.screens.dialogs.confirm import Confirm
-
-        plans = [state.planned for kind, state in self._current_states().items() if kind in self._choices.kinds]
-        there = [plan.folder for plan in plans if plan is not None and Path(plan.folder).exists()]
-        if there:
-            text = "These exports are there already:\n" + "\n".join(there)
-            if not await self.app.push_screen_wait(Confirm("Replace them?", text, yes="Replace")):
-                return
-        if ExportKind.HUB in self._choices.kinds:
-            who = "only you can read it" if self._choices.is_private else "ANYONE can read it"
-            text = f"The files are uploaded to {self._choices.repository}; {who}."
-            if not await self.app.push_screen_wait(Confirm("Upload to the hub?", text, yes="Upload")):
-                return
-        self._start(replaces=bool(there))
+        states = self._current_states()
+        plans = [plan for kind in self._choices.kinds if kind in states and (plan := states[kind].planned) is not None]
+        in_the_way = menus.folders_in_the_way(plans)
+        if await menus.ask_leave(self.tuner, self._choices, in_the_way):
+            self._start(replaces=bool(in_the_way))
 
     def _start(self, *, replaces: bool) -> None:
         environment = self.tuner.environment
@@ -264,24 +253,17 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
 
     @work(exclusive=True, group="dialog")
     async def action_cancel(self) -> None:
-        from tui_tuner.screens.dialogs.confirm import Confirm
-
-        text = "What is being written is removed; what was finished stays."
-        question = Confirm("Cancel the export?", text, yes="Cancel it", no="Go on")
-        if self._job is not None and await self.app.push_screen_wait(question):
+        if self._job is not None and await menus.ask_cancel(self.tuner):
             self._job.cancel()
             self._look()
 
     @work(exclusive=True, group="dialog")
     async def action_copy(self) -> None:
         from tui_tuner.screens.clipboard import copy_text
-        from tui_tuner.screens.dialogs.pick import Pick
 
-        commands = self._commands(self._current_state())
-        lines = [shown_line_text(one) for one in commands]
-        chosen = 0 if len(commands) == 1 else await self.app.push_screen_wait(Pick("Copy", lines))
-        if chosen is not None and commands:
-            copy_text(self.app, commands[chosen].command)
+        chosen = await menus.ask_command(self.tuner, self._commands(self._current_state()))
+        if chosen is not None:
+            copy_text(self.app, chosen.command)
 
     @work(exclusive=True, group="dialog")
     async def action_choose(self) -> None:
@@ -294,32 +276,22 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
 
     @work(exclusive=True, group="dialog")
     async def action_folder(self) -> None:
-        from tui_tuner.screens.dialogs.text_prompt import TextPrompt
-
-        hint = "A new folder; several kinds each get one inside. Empty: beside the adapter."
-        out = await self.app.push_screen_wait(TextPrompt("Write to", self._choices.out or "", hint))
+        out = await menus.ask_folder(self.tuner, self._choices)
         if out is not None:
             self._set(replace(self._choices, out=str(Path(out).expanduser().absolute()) if out.strip() else None))
 
     @work(exclusive=True, group="dialog")
     async def action_gguf_type(self) -> None:
-        from tui_tuner.screens.dialogs.pick import Pick
-
-        lines = [Text(f"{one:<8} {'by llama-quantize' if one in LLAMA_CPP_GGUF_TYPES else ''}") for one in GGUF_TYPES]
-        at = GGUF_TYPES.index(self._choices.quantization)
-        chosen = await self.app.push_screen_wait(Pick("GGUF type", lines, at))
+        chosen = await menus.ask_gguf_type(self.tuner, self._choices)
         if chosen is not None:
-            self._set(replace(self._choices, quantization=GGUF_TYPES[chosen]))
+            self._set(replace(self._choices, quantization=chosen))
 
     def action_base(self) -> None:
         self._set(self._choices.with_next_base())
 
     @work(exclusive=True, group="dialog")
     async def action_repository(self) -> None:
-        from tui_tuner.screens.dialogs.text_prompt import TextPrompt
-
-        hint = "owner/name; made if it is not there. p switches between private and public."
-        name = await self.app.push_screen_wait(TextPrompt("Repository", self._choices.repository or "", hint))
+        name = await menus.ask_repository(self.tuner, self._choices)
         if name is not None:
             self._set(replace(self._choices, repository=name.strip() or None))
 
@@ -330,10 +302,3 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
         if self._planner is not None:
             self._planner.forget_failures()
         self._show()
-
-
-def shown_line_text(command: ServeCommand) -> Text:
-    """A command on one line of a list."""
-    from tui_tuner.safe_text import one_line
-
-    return Text.assemble((f"{command.program:<13}", "bold"), one_line(command.command, 200))

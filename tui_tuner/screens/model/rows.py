@@ -10,6 +10,7 @@ from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.model.catalogue import Entry
 from tui_tuner.screens.model.memory import fit
 from tui_tuner.screens.outlook import Outlook
+from tui_tuner.starter import starter_model_folder
 from tui_tuner.units import file_size, memory, short_count
 
 NUMBERS_WIDTH = 45
@@ -68,20 +69,23 @@ def readout(outlook: Outlook, glyphs: Glyphs, inks: Inks) -> Text:
     source = outlook.draft.get("model", "source")
     if not source:
         return Text("no model is chosen yet", style=inks.muted)
-    name = "/".join(str(source).rstrip("/").split("/")[-2:]) or str(source)
-    text = Text(one_line(name, 32), style=inks.train + BOLD)
+    is_starter = str(source) == str(starter_model_folder())
+    name = "tuner starter" if is_starter else "/".join(str(source).rstrip("/").split("/")[-2:]) or str(source)
+    if outlook.base is None and outlook.failure is not None:
+        return Text.assemble((f"{glyphs.failed} ", inks.error), (one_line(outlook.failure.message, 200), inks.plain))
+    text = Text()
+    text.append(one_line(name, 32), style=inks.train + BOLD)
     if outlook.base is None:
-        if outlook.failure is not None:
-            return text.append(f" {glyphs.failed} ", style=inks.error).append(one_line(outlook.failure.message, 200))
         return text.append(" · reading…", style=inks.muted)
     facts = outlook.base.facts
     text.append(f" · {short_count(facts.num_parameters)} parameters", style=inks.plain)
     if outlook.plan is not None:
-        text.append(
-            f" · {'4-bit' if outlook.plan.quantization == 'nf4' else outlook.plan.dtype} base", style=inks.plain
-        )
+        held = {"nf4": "4-bit", "fp8": "8-bit"}.get(outlook.plan.quantization, outlook.plan.dtype)
+        text.append(f" · {held} base", style=inks.plain)
         text.append(f" · {memory(outlook.plan.memory.total)} ", style=inks.plain)
         text.append_text(fit(outlook.plan.memory, glyphs, inks))
+        if outlook.facts.data is None:
+            text.append(f" {glyphs.dot} ", style=inks.plain).append("4 takes data", style=inks.you + BOLD)
     elif outlook.failure is not None:
         text.append(f" {glyphs.failed} ", style=inks.error).append(one_line(outlook.failure.message, 200))
     return text

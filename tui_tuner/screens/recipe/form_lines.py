@@ -1,5 +1,7 @@
 """Lines of the form, and the words under it, as text."""
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from tui_tuner.recipe.schema import allowed_words, description_of
@@ -9,10 +11,12 @@ from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.recipe.field_values import value_words
 from tui_tuner.screens.recipe.form_rows import FormRow
 
-TITLE_WIDTH = 20
-NARROW_TITLE = 18
+TITLE_WIDTH = 24
+NARROW_TITLE = 19
 WIDE = 60
-VALUE_WIDTH = 22
+VALUE_WIDTH = 20
+SHORT_TITLES = {"Gradient accumulation": "Grad. accumulation", "Embedding learning rate": "Embedding rate"}
+"""Where there is no room for the whole."""
 
 
 def form_line(row: FormRow, width: int, glyphs: Glyphs, inks: Inks) -> Text:
@@ -24,15 +28,17 @@ def form_line(row: FormRow, width: int, glyphs: Glyphs, inks: Inks) -> Text:
     line = Text(no_wrap=True)
     sign, style = (glyphs.failed, inks.error) if row.problem else (glyphs.running if row.is_set else " ", inks.you)
     line.append(f"{sign} ", style=style)
-    line.append(
-        f"{one_line(row.title, title_width - 1):<{title_width}}", style=inks.plain if row.is_set else inks.muted
-    )
+    line.append(f"{_title(row.title, title_width - 1):<{title_width}}", style=inks.plain if row.is_set else inks.muted)
     _append_value(line, row, glyphs, inks)
     if width >= WIDE:
         line.truncate(title_width + VALUE_WIDTH + 1)
         line.pad_right(max(0, title_width + VALUE_WIDTH + 3 - line.cell_len))
         line.append(one_line(row.problem or row.reason, 200), style=inks.error if row.problem else inks.muted)
     return line
+
+
+def _title(title: str, width: int) -> str:
+    return one_line(title if len(title) <= width else SHORT_TITLES.get(title, title), width)
 
 
 def _append_value(line: Text, row: FormRow, glyphs: Glyphs, inks: Inks) -> None:
@@ -64,3 +70,15 @@ def explanation(row: FormRow, live: str, glyphs: Glyphs, inks: Inks) -> Text:
         text.append(f"{one_line(live, 300)}\n", style=inks.plain)
     text.append(description_of(row.schema))
     return text.append(f" Takes {allowed_words(row.schema)}.")
+
+
+def cut_after(lines: Sequence[Text], width: int, height: int) -> Text:
+    """The lines that there is room for; the last one tells that there are more, which `?` shows."""
+    if len(lines) <= height or not height:
+        return Text("\n").join(lines)
+    last = lines[height - 1].copy()
+    last.rstrip()
+    last.truncate(max(0, width - 2))
+    if len(lines[height - 1]) > len(last) and " " in last.plain:
+        last.right_crop(len(last) - last.plain.rindex(" "))
+    return Text("\n").join([*lines[: height - 1], last.append(" …")])

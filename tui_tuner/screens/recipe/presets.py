@@ -17,6 +17,9 @@ from tui_tuner.units import memory, short_count
 Changes = tuple[tuple[Path, Any], ...]
 FIRST_STEPS = 60
 
+PREVIEW_WIDTH = 74
+"""Cells of a line in the dialog, and the two blanks after its last change."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
@@ -119,11 +122,21 @@ def preview(preset: Preset, outlook: Outlook, glyphs: Glyphs, inks: Inks) -> Tex
     differences = preset.differences(outlook.draft)
     if not differences:
         return text.append("Everything is set like this already.", style=inks.plain)
-    for number, (name, before, after) in enumerate(differences):
-        text.append("" if number == 0 else "  ")
-        text.append(f"{name} ", style=inks.plain)
-        text.append(f"{value_words(before)} {glyphs.arrow} ", style=inks.muted)
-        text.append(value_words(after), style=inks.you + BOLD)
+    room = PREVIEW_WIDTH
+    for name, before, after in differences:
+        change = Text.assemble(
+            (f"{name} ", inks.plain),
+            (f"{value_words(before)} {glyphs.arrow} ", inks.muted),
+            (value_words(after), inks.you + BOLD),
+        )
+        is_first = room == PREVIEW_WIDTH
+        room -= change.cell_len + 2
+        if room < 0 and not is_first:
+            text.append("\n")
+            room = PREVIEW_WIDTH - change.cell_len - 2
+        elif not is_first:
+            text.append("  ")
+        text.append_text(change)
     return text.append_text(_consequences(preset, outlook, glyphs, inks))
 
 

@@ -19,7 +19,7 @@ from tui_tuner.screens.outlook import Outlook, look_ahead
 from tui_tuner.screens.recipe import field_values, side_panels
 from tui_tuner.screens.recipe.field_words import field_words
 from tui_tuner.screens.recipe.files import open_recipe, save_recipe
-from tui_tuner.screens.recipe.form_lines import explanation, form_line
+from tui_tuner.screens.recipe.form_lines import cut_after, explanation, form_line
 from tui_tuner.screens.recipe.form_rows import FormRow, form_rows
 from tui_tuner.screens.recipe.help_words import help_words
 from tui_tuner.screens.recipe.presets import presets, preview
@@ -56,7 +56,7 @@ class RecipeScreen(Station):
         with Vertical(classes="panel form") as panel:
             panel.border_title = "Recipe"
             yield LineList(self._draw, name="form", classes="-picker", opens="edit")
-            yield Static(classes="explain")
+            yield SizedPanel(classes="explain")
             yield AskLine()
         with Vertical(classes="side"):
             with Vertical(classes="panel curve-panel") as panel:
@@ -227,7 +227,8 @@ class RecipeScreen(Station):
         row = self.row
         live = field_words(row.dotted, self.shown.plan) if row is not None else ""
         text = explanation(row, live, self.glyphs, self.inks) if row is not None else Text()
-        self.query_one(".explain", Static).update(text)
+        panel = self.query_one(".explain", SizedPanel)
+        panel.show(lambda width, height: cut_after(list(text.wrap(self.app.console, max(1, width))), width, height))
 
     def _show_panels(self) -> None:
         outlook, inks, glyphs = self.shown, self.inks, self.glyphs

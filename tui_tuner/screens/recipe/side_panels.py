@@ -5,6 +5,8 @@ from rich.text import Text
 
 from tui_tuner.plan import MemoryEstimate, RunPlan
 from tui_tuner.planning.schedule import learning_rate_factor
+from tui_tuner.planning.speed import speed_words
+from tui_tuner.safe_text import visible
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.marks import start_obstacle
@@ -12,9 +14,10 @@ from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.targets.cost import memory_words
 from tui_tuner.screens.widgets.plot import Axes, Series, plot
 from tui_tuner.screens.widgets.stacked_bar import Part, fill_of, stacked_bar
-from tui_tuner.units import memory, rate, short_count
+from tui_tuner.units import duration, memory, rate, short_count
 
 MOST_POINTS = 240
+HELD = {"none": "as it is", "fp8": "in 8 bit", "nf4": "in 4 bit"}
 LABEL_WIDTH = 12
 
 
@@ -86,11 +89,13 @@ def run_lines(outlook: Outlook, inks: Inks) -> Text:
         ("looks", f"every {schedule.evaluate_every:,} steps, saves every {schedule.save_every:,}"),
         (
             "computes",
-            f"on {plan.device} in {plan.dtype}, base {'in 4 bit' if plan.quantization == 'nf4' else 'as it is'}",
+            f"on {plan.device} in {plan.dtype}, base {HELD[plan.quantization]}",
         ),
-        ("time", "known after the first steps: no speed was measured yet"),
+        ("time", speed_words(plan.speed, has_time=not outlook.is_data_assumed)),
     )
     lines = [Text.assemble((f"{name:<9}", inks.muted), (value, inks.plain)) for name, value in pairs]
+    if plan.speed is not None:
+        lines.append(Text(visible(plan.speed.reason), style=inks.muted))
     if outlook.is_data_assumed:
         lines.append(Text("No data are chosen: rows and lengths are assumed.", style=inks.warning))
     return Text("\n").join([*lines, *(Text(f"! {words}", style=inks.warning) for words in plan.warnings)])
@@ -118,6 +123,8 @@ def _run_parts(outlook: Outlook, glyphs: Glyphs, inks: Inks) -> list[Text]:
         return []
     schedule = plan.schedule
     parts = [Text(f"{schedule.total_steps:,} steps", style=inks.train + BOLD)]
+    if plan.speed is not None and plan.speed.seconds is not None and not outlook.is_data_assumed:
+        parts.append(Text(f"about {duration(plan.speed.seconds)}", style=inks.plain))
     if schedule.total_tokens and not outlook.is_data_assumed:
         parts.append(Text(f"{short_count(schedule.total_tokens)} tokens", style=inks.plain))
     return [*parts, Text.assemble(("memory ", inks.plain), memory_words(plan.memory, 8, glyphs, inks))]

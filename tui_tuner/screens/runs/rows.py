@@ -65,7 +65,7 @@ def problem_line(entry: RunEntry) -> str:
         where = f"at step {run.checkpoint_step:,}" if run.checkpoint_step is not None else "from the start"
         return f"{run.id} died without a word at step {run.step:,}; r resumes {where}"
     if run.problem:
-        return f"{run.id}: {run.problem}"
+        return f"{run.id}: {run.problem.replace(f'{run.folder}/', '')}"
     return ""
 
 

@@ -17,10 +17,13 @@ from textual.widgets import Input, Static
 
 from tui_tuner.errors import MachineError, TunerError
 from tui_tuner.hosting.known_folders import known_folders
+from tui_tuner.screens.empty_words import empty_words
 from tui_tuner.screens.inks import Inks, inks_of
 from tui_tuner.screens.runs.catalogue import RunCatalogue, RunEntry
 from tui_tuner.screens.runs.comparison import ComparedRun, ComparisonDialog
 from tui_tuner.screens.runs.differences import recipe_differences
+from tui_tuner.screens.runs.help_words import help_words
+from tui_tuner.screens.runs.index import INDEX_NAME
 from tui_tuner.screens.runs.inspector import Inspection, Inspector
 from tui_tuner.screens.runs.reading import inspect, recipe_of, state_of
 from tui_tuner.screens.runs.rows import header_line, problem_line, run_line
@@ -31,16 +34,18 @@ from tui_tuner.screens.widgets.line_list import LineList
 
 LOOK_SECONDS = 1.0
 EMPTY = (
-    "No runs yet.\n\nt  tunes a small built-in model in under a minute, and shows you everything\n"
-    "n  begins your own: choose a model, then data\no  opens a recipe file"
+    "No runs yet.\n\nt  tunes a small built-in model in under a minute: see everything work\n"
+    "n  begins your own: choose a model, then data\no  opens a recipe file\n\n"
+    "?  helps, wherever you are"
 )
 
 
 class RunsListed(Message):
     """The catalogue was read."""
 
-    def __init__(self, entries: tuple[RunEntry, ...]) -> None:
+    def __init__(self, entries: tuple[RunEntry, ...], *, is_whole: bool = True) -> None:
         self.entries = entries
+        self.is_whole = is_whole
         super().__init__()
 
 
@@ -65,11 +70,6 @@ class RunsScreen(Station):
 
     STATION: ClassVar[StationName | None] = "runs"
     CSS_PATH = "runs.tcss"
-    HELP = """\
-Every run of the known runs folders: living ones first, then the newest.
-
-**best eval** is the lowest loss on held-out rows; lower is better, and runs on other data are not comparable.
-A run goes on without the app: open it from any login."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,a", "open", "open", show=False, id="runs.open"),
         Binding("n", "new", "new", id="runs.new"),
@@ -93,13 +93,19 @@ A run goes on without the app: open it from any login."""
         self._timer: Timer | None = None
         self._inks: Inks | None = None
         self._is_listed = False
+        self._is_whole = True
+        self._is_looking = False
+        self._minute = 0
+
+    def help_text(self) -> str:
+        return help_words(self.current if self.has_body else None)
 
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="panel runs-list") as panel:
             panel.border_title = Content("Runs")
             yield Static(classes="runs-header muted")
             yield LineList(self._line, name="runs", classes="-picker", opens="open")
-            yield Static(Content("reading…"), classes="runs-empty muted")
+            yield Static(Content("reading…"), classes="runs-empty")
             yield Static(classes="runs-problem")
             yield Input(placeholder="part of a name or model", classes="runs-filter", compact=True)
         yield Inspector(self.tuner.glyphs)
@@ -121,13 +127,27 @@ A run goes on without the app: open it from any login."""
 
     # Reading, in threads.
 
-    @work(thread=True, exclusive=True, group="list", exit_on_error=False)
     def _list(self) -> None:
-        if self._catalogue is None:
+        """Unless a look is still on its way: a first one over many runs takes seconds."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._read_list()
+
+    @work(thread=True, group="list", exit_on_error=False)
+    def _read_list(self) -> None:
+        try:
+            if self._catalogue is not None:
+                self.post_message(RunsListed(self._catalogue.glance()))
+                return
             environment = self.tuner.environment
             folders = (environment.runs_folder.expanduser().resolve(), *known_folders(environment.state_folder))
-            self._catalogue = RunCatalogue(tuple(dict.fromkeys(folders)))
-        self.post_message(RunsListed(self._catalogue.entries()))
+            catalogue = RunCatalogue(tuple(dict.fromkeys(folders)), environment.state_folder / INDEX_NAME)
+            for entries in catalogue.growing():
+                self.post_message(RunsListed(entries, is_whole=False))
+            self._catalogue = catalogue
+            self.post_message(RunsListed(entries))
+        finally:
+            self._is_looking = False
 
     @work(thread=True, exclusive=True, group="inspect", exit_on_error=False)
     def _inspect(self, entry: RunEntry, other: RunEntry | None) -> None:
@@ -144,14 +164,27 @@ A run goes on without the app: open it from any login."""
 
     @on(RunsListed)
     def show_list(self, message: RunsListed) -> None:
+        if message.entries is self._entries and self._is_whole and message.is_whole and self._is_listed:
+            self._grow_older()
+            return
         current = self.current
-        self._is_listed = True
+        self._is_listed = message.is_whole or bool(message.entries)
+        self._is_whole = message.is_whole
         self._entries = message.entries
         self._filter()
-        names = [one.summary.folder for one in self._seen]
-        if current is not None and current.summary.folder in names:
-            self.query_one(LineList).cursor = names.index(current.summary.folder)
+        if current is not None:
+            folder = current.summary.folder
+            place = next((place for place, one in enumerate(self._seen) if one.summary.folder == folder), None)
+            if place is not None:
+                self.query_one(LineList).cursor = place
         self._look_at_current()
+
+    def _grow_older(self) -> None:
+        """Nothing came, went or grew; only the ages are others."""
+        minute = int(self.tuner.environment.clock() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self.query_one(LineList).redraw()
 
     @on(RunInspected)
     def show_inspection(self, message: RunInspected) -> None:
@@ -180,16 +213,12 @@ A run goes on without the app: open it from any login."""
             return
         shown = inspector.inspection
         if shown is None or shown.entry.summary != entry.summary:
-            older = self._seen[self._seen.index(entry) + 1 :]
-            self._inspect(entry, older[0] if older else None)
+            cursor = self.query_one(LineList).cursor
+            self._inspect(entry, self._seen[cursor + 1] if cursor + 1 < len(self._seen) else None)
 
     def _filter(self) -> None:
         words = self.query_one(".runs-filter", Input).value.lower().split()
-        self._seen = tuple(
-            one
-            for one in self._entries
-            if all(word in f"{one.summary.id} {one.summary.model}".lower() for word in words)
-        )
+        self._seen = tuple(one for one in self._entries if all(word in one.searched for word in words))
         runs = self.query_one(LineList)
         runs.redraw(len(self._seen))
         runs.display = bool(self._seen)
@@ -198,7 +227,8 @@ A run goes on without the app: open it from any login."""
         self.set_class(self._is_listed and not self._entries, "-empty")
         empty = self.query_one(".runs-empty", Static)
         empty.display = not self._seen
-        empty.update(Content("No run matches." if self._entries else EMPTY if self._is_listed else "reading…"))
+        reason = "No run matches." if self._entries else EMPTY if self._is_listed else "reading…"
+        empty.update(empty_words(reason))
         header = self.query_one(".runs-header", Static)
         header.display = bool(self._seen)
         header.update(Content(header_line(max(1, runs.size.width or header.size.width))))
@@ -208,6 +238,8 @@ A run goes on without the app: open it from any login."""
         living = sum(one.is_living for one in self._entries)
         glyphs = self.tuner.glyphs
         parts = [f"{len(self._entries):,} runs"] if len(self._entries) != 1 else ["1 run"]
+        if not self._is_whole:
+            parts.append("reading…")
         if living:
             parts.insert(0, f"{glyphs.running} {living} training")
         if self._marked:
@@ -315,7 +347,8 @@ A run goes on without the app: open it from any login."""
         from tui_tuner.screens.dialogs.confirm import Confirm
         from tui_tuner.screens.runs.deleting import deletion_text
 
-        question = Confirm(f"Delete {entry.summary.id}?", deletion_text(Path(entry.summary.folder)), yes="Delete")
+        text = deletion_text(Path(entry.summary.folder), self.tuner.environment.home)
+        question = Confirm(f"Delete {entry.summary.id}?", text, yes="Delete")
         if not await self.app.push_screen_wait(question):
             return
         try:

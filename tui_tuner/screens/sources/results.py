@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 from tui_tuner.journal.listing import CHECKPOINT_NAME
 from tui_tuner.screens.runs.catalogue import RunEntry
+from tui_tuner.starter import starter_model_folder
 
 ADAPTER_CONFIG = "adapter_config.json"
 MODEL_CONFIG = "config.json"
@@ -27,7 +28,8 @@ class Result:
 
     @property
     def base_name(self) -> str:
-        return PurePath(self.base_model.rstrip("/")).name
+        is_starter = self.base_model == str(starter_model_folder())
+        return "tuner starter" if is_starter else PurePath(self.base_model.rstrip("/")).name
 
 
 def list_results(entries: Sequence[RunEntry]) -> tuple[Result, ...]:

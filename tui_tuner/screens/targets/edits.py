@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from tui_tuner.planning.adapter_plan import is_target
+from tui_tuner.planning.adapters.choosing import is_target
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.targets.module_tree import Chosen, Pattern, Row, patterns

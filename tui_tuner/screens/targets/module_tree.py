@@ -6,7 +6,7 @@ from typing import Literal
 
 from tui_tuner.families import ModuleShape
 from tui_tuner.plan import AdapterPlan
-from tui_tuner.planning.adapter_plan import adapter_parameters
+from tui_tuner.planning.adapters.plan import adapter_parameters
 from tui_tuner.planning.model_facts import BaseModel
 
 RowKind = Literal["layers", "group", "linear", "whole"]

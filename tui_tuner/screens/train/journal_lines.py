@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_tuner.events import RunState
-from tui_tuner.units import duration, loss
+from tui_tuner.events import AdapterAudited, RunState, WeightsChecked
+from tui_tuner.units import duration, loss, memory
 
 Tone = Literal["plain", "good", "warn", "bad", "quiet"]
 _WORDS = {
@@ -60,10 +60,29 @@ def _lines(state: RunState) -> Iterator[JournalLine]:
         )
     for warning in state.warnings:
         yield JournalLine(warning.time, "warn", "warning", f"{warning.message} {warning.hint}".strip())
+    yield from _memory(state)
     for resumed in state.resumed:
         yield JournalLine(
             resumed.time, "plain", f"resumed {resumed.step:,}", f"from {resumed.checkpoint or 'the start'}"
         )
+    yield from _verdicts(state)
+
+
+def _memory(state: RunState) -> Iterator[JournalLine]:
+    """The probe before the first step, and steps that ran out."""
+    if state.probe is not None:
+        peaks = f"{memory(state.probe.measured)} at the peak, {memory(state.probe.expected)} expected"
+        yield JournalLine(state.probe.time, "plain", "memory", peaks)
+    for one in state.exceeded:
+        yield JournalLine(one.time, "warn", f"memory {one.step:,}", f"ran out; from there on {one.words}")
+
+
+def _verdicts(state: RunState) -> Iterator[JournalLine]:
+    """What was checked, and how it ended."""
+    if state.audit is not None:
+        yield _audit_line(state.audit)
+    if state.weights is not None:
+        yield _weights_line(state.weights)
     if state.proof is not None:
         yield JournalLine(state.proof.time, "good" if state.proof.passed else "bad", "proof", state.proof.message)
     if state.finished is not None:
@@ -71,3 +90,22 @@ def _lines(state: RunState) -> Iterator[JournalLine]:
         yield JournalLine(state.finished.time, "good", "end", how)
     if state.failed is not None:
         yield JournalLine(state.failed.time, "bad", "failed", f"{state.failed.message} {state.failed.hint}".strip())
+
+
+def _audit_line(audit: AdapterAudited) -> JournalLine:
+    """Of a run that goes on from an adapter: whether all of it is there and trained."""
+    if audit.problem:
+        return JournalLine(audit.time, "bad", "continued", audit.problem)
+    total = sum(group.trainable for group in audit.groups)
+    losses = f"loss {loss(audit.loss_before)} without, {loss(audit.loss_after)} with it"
+    return JournalLine(audit.time, "good", "continued", f"all {total:,} parameters train again; {losses}")
+
+
+def _weights_line(checked: WeightsChecked) -> JournalLine:
+    head = f"weights {checked.step:,}"
+    if checked.unmoved or checked.changed:
+        names = ", ".join((*checked.unmoved, *checked.changed))
+        wrong = f"{len(checked.unmoved):,} trained did not move, {len(checked.changed):,} frozen changed: {names}"
+        return JournalLine(checked.time, "bad", head, wrong)
+    moved = f"all {checked.num_trained:,} trained tensors moved, none of {checked.num_frozen:,} frozen"
+    return JournalLine(checked.time, "good", head, moved)

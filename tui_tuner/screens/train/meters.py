@@ -12,9 +12,10 @@ from tui_tuner.plan import MemoryEstimate
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.widgets.bars import bar, sparkline
-from tui_tuner.units import memory, rate, short_count
+from tui_tuner.units import GIB, memory, rate, short_count
 
 HOT = 85
+WIDE = 28
 COMPONENTS = ("weights", "adapters", "gradients", "optimizer", "activations", "loss", "reserve")
 
 
@@ -40,7 +41,7 @@ def gauge_lines(gauges: Gauges, width: int, height: int, glyphs: Glyphs, inks: I
 
 def _lines(gauges: Gauges, width: int, glyphs: Glyphs, inks: Inks, *, is_tall: bool) -> Iterator[Text]:
     state, last = gauges.state, gauges.state.last_step
-    yield _pair("tok/s", _speed(gauges), width, inks)
+    yield from _speed_lines(gauges, width, inks)
     if is_tall:
         yield Text(sparkline([y for _, y in state.speeds.points], width, glyphs), style=inks.train)
     yield from _memory_lines(gauges, width, glyphs, inks, is_tall=is_tall)
@@ -49,7 +50,9 @@ def _lines(gauges: Gauges, width: int, glyphs: Glyphs, inks: Inks, *, is_tall: b
     if last is not None:
         yield _pair("grad norm", f"{last.grad_norm:.3g}", width, inks)
         yield Text(sparkline([y for _, y in state.grad_norms.points], width, glyphs), style=inks.train)
-        yield _pair("learning rate", rate(last.learning_rate), width, inks)
+        factor = rate_factor(state)
+        name = "learning rate" if factor == 1.0 else f"rate x {factor:g}"
+        yield _pair(name, rate(last.learning_rate), width, inks)
         yield Text(sparkline([y for _, y in state.learning_rates.points], width, glyphs), style=inks.train)
         if is_tall:
             yield Text("")
@@ -57,13 +60,17 @@ def _lines(gauges: Gauges, width: int, glyphs: Glyphs, inks: Inks, *, is_tall: b
             yield _pair("tokens seen", short_count(state.tokens), width, inks)
 
 
-def _speed(gauges: Gauges) -> str:
+def rate_factor(state: RunState) -> float:
+    """What a person multiplied the schedule by last; 1 where nobody did."""
+    asked = [one.value for one in state.controls if one.action == "learning_rate" and one.value is not None]
+    return asked[-1] if asked else 1.0
+
+
+def _speed_lines(gauges: Gauges, width: int, inks: Inks) -> Iterator[Text]:
     now = gauges.state.recent_tokens_per_second
-    if now is None:
-        return "–"
-    if gauges.planned_speed:
-        return f"{now:,.0f} · {now / gauges.planned_speed:.0%} of plan"
-    return f"{now:,.0f}"
+    yield _pair("tok/s", "–" if now is None else f"{now:,.0f}", width, inks)
+    if now is not None and gauges.planned_speed:
+        yield _pair("of the plan", f"{now / gauges.planned_speed:.0%}", width, inks)
 
 
 def _memory_lines(gauges: Gauges, width: int, glyphs: Glyphs, inks: Inks, *, is_tall: bool) -> Iterator[Text]:
@@ -74,7 +81,7 @@ def _memory_lines(gauges: Gauges, width: int, glyphs: Glyphs, inks: Inks, *, is_
             yield _pair("memory (process)", memory(gauges.process_bytes), width, inks)
         return
     total = gauges.gpu.total_bytes if gauges.gpu else plan.memory.available or plan.memory.total
-    yield _pair("VRAM peak", f"{memory(peak)} of {memory(total)}", width, inks)
+    yield _pair("VRAM peak" if width >= WIDE else "VRAM", f"{peak / GIB:.3g} of {total / GIB:.3g} GiB", width, inks)
     yield memory_bar(plan.memory, peak, total, width, glyphs, inks)
     if is_tall:
         yield from component_lines(plan.memory, width, glyphs, inks)

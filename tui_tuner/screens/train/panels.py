@@ -3,52 +3,25 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from rich.console import Group
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.widget import Widget
 
 from tui_tuner.events import RunState
 from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.train.drawn import Drawn
+from tui_tuner.screens.train.help_words import SAMPLES, gauges_help, loss_help
 from tui_tuner.screens.train.meters import Gauges, gauge_lines
 from tui_tuner.screens.train.samples import sample_lines
 from tui_tuner.screens.train.smoothing import STRENGTHS, smoothed
 from tui_tuner.screens.widgets.plot import Axes, Series, plot
 from tui_tuner.units import loss
 
-Draw = Callable[[Size, Glyphs, Inks], list[Text]]
-
-
-class Drawn(Widget):
-    """A panel whose content is drawn to its size, anew whenever `show` gives it something to draw."""
-
-    def __init__(self, title: str, glyphs: Callable[[], Glyphs], classes: str, *, has_focus: bool = False) -> None:
-        super().__init__(classes=f"panel {classes}")
-        self.border_title = Text(title)
-        self.can_focus = has_focus
-        self._glyphs = glyphs
-        self._draw: Draw | None = None
-
-    def show(self, draw: Draw) -> None:
-        self._draw = draw
-        self.refresh()
-
-    def render(self) -> Group:
-        if self._draw is None or not self.size.width:
-            return Group()
-        return Group(*self._draw(self.size, self._glyphs(), inks_of(self.app.theme_variables)))
-
 
 class LossChart(Drawn):
     """Training loss, raw and smoothed, and held-out loss."""
 
-    HELP = """\
-**Loss** is the mean negative log-likelihood of a trained token, in nats: 0.69 is a coin toss between two tokens.
-
-Dim: each step. Bright: the same, smoothed. The other colour: held-out rows, which the model does not learn from; it is
-the one that counts. Signs on the axis: `s` saved, `<` learning rate changed, `p` paused, `r` resumed."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "log", "log axis", show=False, id="train.log"),
         Binding("left_square_bracket", "smooth(-1)", "less smooth", show=False, id="train.rough"),
@@ -66,10 +39,15 @@ the one that counts. Signs on the axis: `s` saved, `<` learning rate changed, `p
         last, evals = state.last_step, state.evals
         head = f"Loss {loss(last.loss)}" if last else "Loss"
         best = " best" if evals and state.best_eval is evals[-1] else ""
-        self.border_title = Text(f"{head} · eval {loss(evals[-1].loss)}{best}" if evals else head)
         kind = "log" if self._is_log else "linear"
-        self.border_subtitle = Text(f"[ ] smooth {STRENGTHS[self._strength]:g} · l {kind}")
+        self.name_it(
+            f"{head} · eval {loss(evals[-1].loss)}{best}" if evals else head,
+            f"[ ] smooth {STRENGTHS[self._strength]:g} · l {kind}",
+        )
         self.show(self._lines)
+
+    def help_text(self) -> str:
+        return loss_help(self._state)
 
     def action_log(self) -> None:
         self._is_log = not self._is_log
@@ -95,27 +73,23 @@ the one that counts. Signs on the axis: `s` saved, `<` learning rate changed, `p
 class GaugePanel(Drawn):
     """Speed, memory, GPU, gradient, learning rate."""
 
-    HELP = """\
-**tok/s** counts every token that went through the model, by the last 20 steps. **of plan** compares with the estimate.
-
-**VRAM peak** is the most that the run held so far; the colours split it as the plan expects.
-
-**grad norm** is the length of the gradient before clipping: 0.1 to 10 is usual, above 100 is unstable, 0 is broken."""
-
     def __init__(self, glyphs: Callable[[], Glyphs]) -> None:
         super().__init__("Machine", glyphs, "gauges", has_focus=True)
+        self._gauges = Gauges(state=RunState(), gpu=None, process_bytes=None)
+
+    def help_text(self) -> str:
+        return gauges_help(self._gauges)
 
     def show_gauges(self, gauges: Gauges, title: str) -> None:
-        self.border_title = Text(title)
+        self._gauges = gauges
+        self.name_it(title)
         self.show(lambda size, glyphs, inks: gauge_lines(gauges, size.width, size.height, glyphs, inks))
 
 
 class SamplePanel(Drawn):
     """One prompt's answers, from the base's to the latest."""
 
-    HELP = """\
-The same prompts, answered again at each look. The first line is the base model's answer; the sign tells whether the
-model ended its turn by itself. `n` shows the next prompt."""
+    HELP = SAMPLES
     BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "next", "next prompt", id="train.prompt")]
 
     def __init__(self, glyphs: Callable[[], Glyphs]) -> None:

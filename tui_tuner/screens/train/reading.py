@@ -33,6 +33,8 @@ def read_curves(state: RunState) -> Reading:
     """The most important thing that can be said now."""
     rules: tuple[Callable[[RunState], Reading | None], ...] = (
         _ended,
+        _not_continued,
+        _wrong_weights,
         _no_gradient,
         _too_high,
         _wild,
@@ -60,6 +62,21 @@ def _ended(state: RunState) -> Reading | None:
         gain = f"Held-out loss fell from {base:.3f} (base) to {best.loss:.3f} at step {best.step:,}."
         return Reading("good", gain, "7 compares base and tuned on your own prompts.")
     return Reading("good", "The run is finished and its adapter is proved.", "7 opens the chat.")
+
+
+def _not_continued(state: RunState) -> Reading | None:
+    if state.audit is None or not state.audit.problem:
+        return None
+    return Reading("bad", state.audit.problem, "? on the journal has the whole audit.")
+
+
+def _wrong_weights(state: RunState) -> Reading | None:
+    checked = state.weights
+    if checked is None or not (checked.unmoved or checked.changed):
+        return None
+    parts = [f"{len(checked.unmoved):,} trained tensors did not move"] if checked.unmoved else []
+    parts += [f"{len(checked.changed):,} frozen tensors changed"] if checked.changed else []
+    return Reading("bad", f"{' and '.join(parts)} by step {checked.step:,}.", "? on the journal names them; x stops.")
 
 
 def _no_gradient(state: RunState) -> Reading | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -16,25 +15,26 @@ from textual.widgets import Static
 
 from tui_tuner.controls import RunControls
 from tui_tuner.errors import TunerError
+from tui_tuner.events import RunState
 from tui_tuner.hardware import GpuMeters, process_memory
 from tui_tuner.hosting.run_view import RunView
-from tui_tuner.safe_text import one_line
+from tui_tuner.screens.empty_words import empty_words
 from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks, inks_of
-from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
-from tui_tuner.screens.train.journal_lines import JournalLine, journal_lines
-from tui_tuner.screens.train.meters import Gauges
+from tui_tuner.screens.train.journal_panel import JournalPanel
+from tui_tuner.screens.train.meters import Gauges, rate_factor
 from tui_tuner.screens.train.panels import GaugePanel, LossChart, SamplePanel
 from tui_tuner.screens.train.reading import read_curves
+from tui_tuner.screens.train.reading_line import ReadingLine
 from tui_tuner.screens.train.status import attached_words, status_line, title_of
-from tui_tuner.screens.widgets.line_list import LineList
 
 CATCH_UP_SECONDS = 0.03
 METER_SECONDS = 1.0
+ALONE_SECONDS = 5.0
+"""A run that was started just now was not alone."""
 MAX_RATE, MIN_RATE = 8.0, 0.125
-NOTHING = "No run is open.\n\n1  lists your runs; enter opens one\n5  starts the recipe that you made"
+NOTHING = "No run is open.\n\n1  lists your runs; enter opens one\n5  shows your recipe; g there starts it"
 
 
 class MachineRead(Message):
@@ -64,6 +64,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         Binding("minus", "rate(0.5)", "rate ½", id="train.slower"),
         Binding("d", "detach", "detach", id="train.detach"),
         Binding("r", "resume", "resume", id="train.resume"),
+        Binding("v", "answers", "answers", id="train.answers"),
         Binding("z", "zoom", "zoom", id="train.zoom"),
         Binding("escape", "unzoom", "whole screen", show=False, id="train.unzoom"),
     ]
@@ -73,31 +74,28 @@ does not end it; `tuner attach` shows it again, from any login."""
         self._timer: Timer | None = None
         self._meter_timer: Timer | None = None
         self._machine = MachineRead(None, None)
-        self._lines: list[JournalLine] = []
-        self._rate = 1.0
-        self._told_dead = ""
+        self._rate, self._applied_rate = 1.0, 1.0
+        self._told_dead = self._greeted = ""
         self._shown: RunView | None = None
-        self._inks: Inks | None = None
+        self._stand: tuple[object, ...] = ()
 
     def compose_body(self) -> Iterator[Widget]:
         glyphs = self._current_glyphs
-        yield Static(Content(NOTHING), classes="panel train-nothing")
+        yield Static(empty_words(NOTHING), classes="panel train-nothing")
         with Vertical(classes="column train-left"):
             yield LossChart(glyphs)
-            yield Static(classes="train-reading")
-            with Vertical(classes="panel train-journal") as panel:
-                panel.border_title = Content("Journal")
-                yield LineList(self._journal_line, name="journal")
+            yield ReadingLine()
+            yield JournalPanel(glyphs)
             yield SamplePanel(glyphs)
         with Vertical(classes="column train-right"):
             yield GaugePanel(glyphs)
 
     def wake(self) -> None:
-        self._inks = inks_of(self.app.theme_variables)
         self._timer = self._timer or self.set_interval(self.tuner.environment.frame_seconds, self._look)
         self._meter_timer = self._meter_timer or self.set_interval(METER_SECONDS, self._read_machine)
         for timer in (self._timer, self._meter_timer):
             timer.resume()
+        self._stand = ()
         self._look(is_forced=True)
         self._read_machine()
         self.query_one(LossChart).focus()
@@ -107,11 +105,11 @@ does not end it; `tuner attach` shows it again, from any login."""
             if timer is not None:
                 timer.pause()
 
-    # Looking.
-
     @property
     def view(self) -> RunView | None:
         return self.tuner.run_desk.view
+
+    # Looking.
 
     def _look(self, *, is_forced: bool = False) -> None:
         self.tuner.run_desk.poll()
@@ -120,6 +118,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         view = self.view
         if view is None:
             self.show_readout(Content("starting…" if has_run else "no run is open"))
+            self.query_one(LossChart).show_state(RunState())
             return
         if not view.is_caught_up:
             self.set_timer(CATCH_UP_SECONDS, self._look)
@@ -130,28 +129,45 @@ does not end it; `tuner attach` shows it again, from any login."""
 
     def _show(self, view: RunView) -> None:
         state = view.state
+        if rate_factor(state) != self._applied_rate:
+            # Another watcher's wish, too: x2 and ½ go on from there.
+            self._rate = self._applied_rate = rate_factor(state)
         self.query_one(LossChart).show_state(state)
         self.query_one(SamplePanel).show_state(state)
         self._show_gauges(view)
-        reading = read_curves(state)
-        text = f"{reading.text} {reading.action}".strip()
-        mark = {"good": self.glyphs.done, "bad": self.glyphs.failed, "look": self.glyphs.attention}.get(
-            reading.mood, ""
-        )
-        line = self.query_one(".train-reading", Static)
-        line.update(shown_line(f"{mark} {text}".strip(), limit=400))
-        line.set_classes(f"train-reading -{reading.mood}")
-        self._lines = journal_lines(state)
-        self.query_one(LineList).redraw(len(self._lines))
+        self.query_one(ReadingLine).show_reading(read_curves(state), self.glyphs)
+        self.query_one(JournalPanel).show_state(state)
         self.show_readout(status_line(view, self.glyphs, is_in_process=self.tuner.environment.is_in_process))
-        self.tuner.marks_changed()
-        self.refresh_bindings()
+        self._stand_changed(view)
+        if view.is_caught_up and self._greeted != view.run_id:
+            self._greeted = view.run_id
+            self._greet(view)
         if view.is_lost and self._told_dead != view.run_id:
             self._told_dead = view.run_id
             self._tell_death(view)
 
+    def _stand_changed(self, view: RunView) -> None:
+        """Rail and keys follow how the run stands, which seldom changes."""
+        stand = view.run_id, view.is_alive, view.is_caught_up, view.state.paused, view.state.finished, view.state.failed
+        if stand != self._stand:
+            self._stand = stand
+            self.tuner.marks_changed()
+            self.refresh_bindings()
+
+    def _greet(self, view: RunView) -> None:
+        """Say once how long a living run was alone."""
+        since = view.attachment.alone_since
+        if view.is_alive and since is not None and view.attachment.attached_at - since > ALONE_SECONDS:
+            self.notify(attached_words(view), timeout=4, markup=False)
+
     def _show_gauges(self, view: RunView) -> None:
-        gauges = Gauges(state=view.state, gpu=self._machine.gpu, process_bytes=self._machine.process_bytes)
+        speed = view.state.plan.speed if view.state.plan else None
+        gauges = Gauges(
+            state=view.state,
+            gpu=self._machine.gpu,
+            process_bytes=self._machine.process_bytes,
+            planned_speed=speed.tokens_per_second if speed else None,
+        )
         gpus = self.tuner.bench.desk.hardware.gpus if self.tuner.has_bench else ()
         title = gpus[0].name.removeprefix("NVIDIA ") if gpus else "Machine"
         self.query_one(GaugePanel).show_gauges(gauges, title)
@@ -181,31 +197,14 @@ does not end it; `tuner attach` shows it again, from any login."""
         if self.view is not None and self.view.is_alive:
             self._show_gauges(self.view)
 
-    def _journal_line(self, index: int, width: int) -> Text:
-        line = self._lines[index]
-        inks = self._inks or inks_of(self.app.theme_variables)
-        tones = {
-            "plain": inks.plain,
-            "good": inks.success,
-            "warn": inks.warning,
-            "bad": inks.error,
-            "quiet": inks.muted,
-        }
-        sign = {"warn": self.glyphs.attention, "bad": self.glyphs.failed, "good": self.glyphs.done}.get(line.tone, " ")
-        return Text.assemble(
-            (f"{line.clock} ", inks.muted),
-            (f"{sign} ", tones[line.tone]),
-            (f"{line.head:<12} ", inks.muted),
-            (one_line(line.text, width), tones[line.tone]),
-            no_wrap=True,
-        )
-
     # Asking.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         view = self.view if self.is_mounted else None
         if action in ("pause", "wish", "stop", "rate"):
             return True if view is not None and view.is_alive else None
+        if action == "answers":
+            return True if self.has_class("-short") else None
         if action == "resume":
             can = view is not None and not view.is_alive and view.is_caught_up and not self._is_complete(view)
             return True if can else None
@@ -257,6 +256,10 @@ does not end it; `tuner attach` shows it again, from any login."""
         elif answer == abort:
             self._ask(lambda controls: controls.abort(), "aborting")
 
+    def action_answers(self) -> None:
+        """On a low terminal there is room for the journal or for the answers."""
+        self.toggle_class("-answers")
+
     def action_detach(self) -> None:
         """Let go of the run: it goes on, and the list of runs has it."""
         view = self.view
@@ -282,8 +285,3 @@ does not end it; `tuner attach` shows it again, from any login."""
 
     def _current_glyphs(self) -> Glyphs:
         return self.tuner.glyphs
-
-    def attached(self) -> None:
-        """Say once how long the run was alone."""
-        if self.view is not None:
-            self.notify(attached_words(self.view), timeout=4, markup=False)

@@ -4,13 +4,14 @@ import time
 
 from textual.content import Content
 
+from tui_tuner.events import Outcome
 from tui_tuner.hosting.run_view import RunView
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.widgets.bars import bar
 from tui_tuner.units import duration
 
-BAR_WIDTH = 16
+BAR_WIDTH = 12
 
 
 def status_line(view: RunView, glyphs: Glyphs, *, is_in_process: bool) -> Content:
@@ -20,8 +21,8 @@ def status_line(view: RunView, glyphs: Glyphs, *, is_in_process: bool) -> Conten
     parts = [Content.assemble((f"{sign} {word}", f"bold {ink}"))]
     total = state.total_steps
     if total:
-        parts.append(Content.styled(bar(state.step / total, BAR_WIDTH, glyphs), "$train"))
-        parts.append(Content(f"step {state.step:,}/{total:,}"))
+        done = Content.styled(bar(state.step / total, BAR_WIDTH, glyphs, has_track=True), "$train")
+        parts[0] += Content("  ") + done + Content(f"  step {state.step:,}/{total:,}")
     if view.is_alive and state.seconds_left:
         parts.append(Content(f"{duration(state.seconds_left)} left"))
     if view.is_alive:
@@ -58,5 +59,7 @@ def _stand(view: RunView, glyphs: Glyphs) -> tuple[str, str, str]:
     if state.failed is not None:
         return glyphs.failed, "failed", "$error"
     if state.finished is not None:
-        return glyphs.done, state.finished.outcome.value, "$success"
+        is_stopped = state.finished.outcome == Outcome.STOPPED
+        sign, ink = (glyphs.stopped, "$you") if is_stopped else (glyphs.done, "$success")
+        return sign, state.finished.outcome.value, ink
     return glyphs.attention, "died without a word", "$warning"

@@ -24,8 +24,8 @@ class AskLine(Widget):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back", id="ask.leave")]
     DEFAULT_CSS = """
     AskLine {
-        height: 3; dock: bottom; display: none; layout: vertical; background: $surface;
-        .ask-title { height: 1; color: $you; text-style: bold; background: $surface; }
+        height: auto; dock: bottom; display: none; layout: vertical; background: $surface;
+        .ask-title { height: auto; max-height: 2; color: $you; text-style: bold; background: $surface; }
         .ask-input { height: 1; background: $panel; color: $foreground; }
         .ask-line { height: 1; color: $muted; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
         .ask-line.-wrong { color: $error; }

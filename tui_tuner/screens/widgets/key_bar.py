@@ -6,8 +6,9 @@ from rich.text import Text
 from textual import events
 from textual.binding import ActiveBinding
 from textual.dom import DOMNode
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from tui_tuner.screens.glyphs import is_plain
 from tui_tuner.screens.key_names import is_shown, key_name, label_of
@@ -45,8 +46,11 @@ class KeyBar(Widget):
             start = line.cell_len
             line.append_text(entry)
             self._places.append((start, line.cell_len, active))
+        if isinstance(self.screen, ModalScreen):
+            return line  # help is about what lies below a dialog
         start = line.cell_len
-        line.append("?", style=self.get_component_rich_style("key-bar--key"))
+        is_typing = isinstance(self.screen.focused, Input | TextArea)
+        line.append("F1" if is_typing else "?", style=self.get_component_rich_style("key-bar--key"))
         line.append(" help", style=self.get_component_rich_style("key-bar--label"))
         self._places.append((start, line.cell_len, None))
         return line

@@ -59,6 +59,9 @@ class LineList(ScrollView, inherit_bindings=False):
     def on_mount(self) -> None:
         self._measure()
 
+    def on_resize(self) -> None:
+        self._measure()
+
     def watch_count(self) -> None:
         self._measure()
         self.cursor = min(self.cursor, max(0, self.count - 1))
@@ -90,8 +93,10 @@ class LineList(ScrollView, inherit_bindings=False):
         line.truncate(width, overflow="ellipsis", pad=True)
         if not line.spans:
             line.stylize(line.style)  # rich drops the style of a text that has no spans
-        segments = list(line.render(self.app.console))
-        return Strip([one for one in segments if one.text != "\n"] or [Segment(" " * width)]).apply_style(style)
+        segments = [one for one in line.render(self.app.console) if one.text != "\n"] or [Segment(" " * width)]
+        if style.reverse:  # each colour of its own, turned round, would be a patchwork
+            segments = [Segment(one.text) for one in segments]
+        return Strip(segments).apply_style(style)
 
     @property
     def is_picker(self) -> bool:

@@ -14,6 +14,8 @@ from tui_tuner.screens.glyphs import Glyphs
 
 Points = Sequence[tuple[float, float]]
 AXIS_WIDTH = 7
+MIN_SPAN, MAX_SPAN = 0.01, 1000.0
+"""Of a y axis whose numbers all get the same decimals."""
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """Bits of a braille cell: left column from the top, then the right one."""
 
@@ -80,6 +82,14 @@ class _Window:
             low, high = math.log(self.low), math.log(self.high)
             return math.exp(low + share * (high - low))
         return self.low + share * (self.high - self.low)
+
+    def number(self, y: float) -> str:
+        """A value of the y axis, with as many digits as its neighbours."""
+        span = self.high - self.low
+        if self.is_log or not MIN_SPAN <= span < MAX_SPAN:
+            return axis_number(y)
+        words = f"{y:.{max(0, 1 - math.floor(math.log10(span / 4)))}f}"
+        return words if len(words) < AXIS_WIDTH else axis_number(y)
 
 
 def _window(series: Sequence[Series], axes: Axes) -> _Window | None:
@@ -172,7 +182,7 @@ def _y_label(row: int, rows: int, window: _Window) -> str:
     is_labelled = row in (0, rows - 1) or (row % 4 == 0 and row < rows - 3)
     if not is_labelled:
         return " " * (AXIS_WIDTH - 1) + "│"
-    return f"{axis_number(window.y_at(1.0 - row / max(1, rows - 1))):>{AXIS_WIDTH - 1}}┤"
+    return f"{window.number(window.y_at(1.0 - row / max(1, rows - 1))):>{AXIS_WIDTH - 1}}┤"
 
 
 def _x_axis(columns: int, window: _Window, axes: Axes) -> list[Text]:
@@ -184,6 +194,8 @@ def _x_axis(columns: int, window: _Window, axes: Axes) -> list[Text]:
     left = (columns - len(middle)) // 2 - len(low)
     right = columns - len(low) - max(0, left) - len(middle) - len(high)
     labels = f"{low}{' ' * left}{middle}{' ' * right}{high}" if left > 0 and right > 0 else f"{low:<{columns}}"
+    if low == high:
+        labels = f"{low:<{columns}}"
     blank = " " * (AXIS_WIDTH - 1)
     return [Text(f"{blank}└{''.join(ruler)}", style=axes.axis_style), Text(f"{blank} {labels}", style=axes.axis_style)]
 

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.stations import STATIONS, Mark, Marks, StationName
 
-TITLES_FROM = 72
+TITLES_FROM = 74
 """Cells that all titles and marks need."""
 PARTS = ("name", "current", "done", "attention", "running", "idle")
 
@@ -45,16 +45,23 @@ class Rail(Widget):
 
     def render(self) -> Text:
         is_wide = self.size.width >= 100
-        line = Text("tuner", style=self.get_component_rich_style("rail--name"), no_wrap=True)
-        line.append("  " if is_wide else " ")
+        line = Text(" tuner" if is_wide else "tuner ", style=self.get_component_rich_style("rail--name"), no_wrap=True)
+        line.append("  " if is_wide else "")
         self._places = []
+        before: StationName | None = None
         for entry in STATIONS:
             mark = self._sign(self.marks.get(entry.name, ""))
             title = entry.title if self.size.width >= TITLES_FROM or entry.name == self.current else ""
-            text = f" {entry.key} {entry.title} {mark} " if is_wide else f"{entry.key}{title}{mark} "
+            text = f" {entry.key} {entry.title} {mark}".rstrip() + " " if is_wide else f"{entry.key}{title}{mark}"
+            if not is_wide:  # one cell between two stations; those beside the current one are lit with it
+                lit = before if before is not None and before == self.current else entry.name
+                line.append(" ", style=self._style(lit))
             start = line.cell_len
-            line.append(text if not is_wide else text.replace("  ", " "), style=self._style(entry.name))
+            line.append(text, style=self._style(entry.name))
             self._places.append((start, line.cell_len, entry.name))
+            before = entry.name
+        if not is_wide and before is not None and before == self.current:
+            line.append(" ", style=self._style(before))
         return line
 
     def on_click(self, event: events.Click) -> None:
