@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.random_model import SHAPES, write_random_model
+from tui_tuner.engine.bench.named_models import SHAPES, write_random_model
 
 WARMUP_STEPS = 5
 

@@ -28,7 +28,7 @@ COMMANDS = (
     ["--help"], ["plan", "--help"], ["train", "--help"], ["chat", "--help"], ["schema"], ["runs"], ["show", "nothing"],
     ["attach"], ["stop", "nothing"], ["logs", "nothing"], ["train", "nothing.toml", "--detach"],
     ["doctor"], ["models"], ["plan", "nothing.toml"], ["train", "nothing.toml"],
-    ["labels", "--help"],
+    ["labels", "--help"], ["bench", "--help"], ["bench", "--shape", "9b"], ["bench", "--peers", "--case", "9b"],
     ["labels", "--model", "tui_tuner/starter/model", "--data", "tui_tuner/starter/held_out.jsonl"],
 )  # fmt: skip
 REPORT = "{name.partition('.')[0] for name in sys.modules}"

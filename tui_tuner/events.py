@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, assert_never
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tui_tuner.errors import Change
-from tui_tuner.plan import DataFacts, RunPlan, StepSchedule
+from tui_tuner.plan import DataFacts, MemoryFit, RunPlan, StepSchedule
 
 MAX_CURVE_POINTS = 2000
 NUM_RECENT_STEPS = 20
@@ -137,6 +137,9 @@ class ModelReady(Event):
     swaps: tuple[str, ...] = ()
     """What was exchanged for our own modules, in words."""
     seconds: float
+    """From the beginning of loading; imports of libraries came before."""
+    weights_seconds: float = 0.0
+    """Of these, until the weights were on their device."""
 
 
 class AuditedGroup(BaseModel):
@@ -191,6 +194,38 @@ class WeightsChecked(Event):
     changed: tuple[str, ...] = ()
     """Frozen tensors that are not."""
     seconds: float = 0.0
+
+
+class MemoryProbed(Event):
+    """Before step 1 on a GPU: forward and backward of the largest micro-batch, measured. Nothing else of it remains."""
+
+    kind: Literal["memory_probed"] = "memory_probed"
+    tokens: int
+    rows: int
+    """Sequences of that micro-batch."""
+    expected: int
+    """Peak of the device's allocator by the plan's formula, for this very micro-batch."""
+    measured: int
+    reserve: int
+    """What the device holds beside that: its context, kernels, lost space."""
+    available: int | None
+    """What the run may take, reserve included."""
+    layers: str
+    """What layers kept meanwhile, in words."""
+    fit: MemoryFit | None = None
+    """What the run goes on with, where that is something else than it was measured with."""
+    seconds: float
+
+
+class MemoryExceeded(Event):
+    """A step (0: the probe before the first) ran out of memory. Nothing of it remains; it is taken again with less."""
+
+    kind: Literal["memory_exceeded"] = "memory_exceeded"
+    step: int
+    fit: MemoryFit
+    """What it is taken again with, and every step after it."""
+    words: str
+    """The same in words."""
 
 
 class StepFinished(Event):
@@ -306,6 +341,8 @@ TrainEvent = Annotated[
     | ModelReady
     | AdapterAudited
     | WeightsChecked
+    | MemoryProbed
+    | MemoryExceeded
     | StepFinished
     | EvalFinished
     | SampleGenerated
@@ -370,6 +407,13 @@ class RunState:
     audit: AdapterAudited | None = None
     weights: WeightsChecked | None = None
     """The last look at which weights have moved."""
+    probe: MemoryProbed | None = None
+    """The last one."""
+    exceeded: tuple[MemoryExceeded, ...] = ()
+    loading_began: float | None = None
+    training_began: float | None = None
+    first_step_seconds: float | None = None
+    """From the beginning of loading to the end of the first step, without the looks at the base model in between."""
     started: float | None = None
     updated: float | None = None
     last_step: StepFinished | None = None
@@ -439,7 +483,7 @@ class RunState:
             case RunResumed():
                 return state._after_resume(event)
             case PhaseStarted():
-                return replace(state, phase=event.phase, progress=None)
+                return state._after_phase(event)
             case Progress():
                 return replace(state, progress=event)
             case DataReady():
@@ -452,6 +496,10 @@ class RunState:
                 return replace(state, audit=event)
             case WeightsChecked():
                 return replace(state, weights=event)
+            case MemoryProbed():
+                return replace(state, probe=event)
+            case MemoryExceeded():
+                return replace(state, exceeded=(*self.exceeded, event))
             case StepFinished():
                 return self._after_steps([event])
             case EvalFinished():
@@ -473,6 +521,18 @@ class RunState:
                 return replace(state, failed=event)
             case _:
                 assert_never(event)
+
+    def _after_phase(self, event: PhaseStarted) -> "RunState":
+        state = replace(self, updated=event.time, phase=event.phase, progress=None)
+        if event.phase is Phase.LOADING:
+            return replace(state, loading_began=event.time)
+        return replace(state, training_began=event.time) if event.phase is Phase.TRAINING else state
+
+    def _first_step_seconds(self, event: StepFinished) -> float | None:
+        """Of the first step since the model was loaded."""
+        if self.first_step_seconds is not None or self.model is None or self.training_began is None:
+            return self.first_step_seconds
+        return self.model.seconds + event.time - self.training_began
 
     def _after_checkpoint(self, event: CheckpointSaved) -> "RunState":
         state = replace(self, checkpoints=(*self.checkpoints, event), savepoints=())
@@ -516,6 +576,7 @@ class RunState:
             self,
             updated=events[-1].time,
             last_step=events[-1],
+            first_step_seconds=self._first_step_seconds(events[0]),
             recent_steps=(*self.recent_steps, *events)[-NUM_RECENT_STEPS:],
             tokens=self.tokens + sum(event.tokens for event in events),
             # One after the other, so that the sum does not depend on how they are grouped.

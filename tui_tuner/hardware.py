@@ -1,12 +1,16 @@
 """The machine: GPUs by NVML, processors and memory. Never initialises CUDA, and a missing driver is no error."""
 
 import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 MEMINFO = Path("/proc/meminfo")
+CPUINFO = Path("/proc/cpuinfo")
+CPUINFO_BYTES = 4096
+"""Holds the first of the processors, which are all of a kind."""
 Number = TypeVar("Number", int, float)
 
 
@@ -32,12 +36,31 @@ class Hardware:
     ram_bytes: int
     ram_free_bytes: int
     """Memory that can be had without swapping; 0 where the system does not say."""
+    cpu_name: str = ""
+    """As the maker calls it; the architecture where the system does not say."""
 
 
 def probe_hardware() -> Hardware:
     """Look at the machine now."""
     memory = read_memory(MEMINFO)
-    return Hardware(gpus=_gpus(), cpu_count=_cpu_count(), ram_bytes=memory[0], ram_free_bytes=memory[1])
+    return Hardware(
+        gpus=_gpus(),
+        cpu_count=_cpu_count(),
+        ram_bytes=memory[0],
+        ram_free_bytes=memory[1],
+        cpu_name=read_cpu_name(CPUINFO),
+    )
+
+
+def read_cpu_name(cpuinfo: Path) -> str:
+    """The first "model name" of a /proc/cpuinfo; the architecture where there is none."""
+    try:
+        with cpuinfo.open(errors="replace") as file:
+            text = file.read(CPUINFO_BYTES)
+    except OSError:
+        text = ""
+    names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def read_memory(meminfo: Path) -> tuple[int, int]:

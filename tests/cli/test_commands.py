@@ -61,7 +61,7 @@ def test_tuner_alone_prints_its_help_with_the_exit_codes(tuner: Tuner) -> None:
     done = tuner()
     assert done.returncode == 0
     assert "Exit codes: 0 done" in done.stdout
-    for name in ("plan", "labels", "train", "demo", "chat", "runs", "show", "models", "doctor", "schema"):
+    for name in ("plan", "labels", "train", "demo", "chat", "runs", "show", "models", "doctor", "bench", "schema"):
         assert f"\n  {name}" in done.stdout
 
 
@@ -177,7 +177,7 @@ def test_a_stream_that_is_not_utf8_is_no_error(runs: Path) -> None:
 
 def test_every_command_and_exit_code_is_in_the_docs(tuner: Tuner) -> None:
     docs = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    for name in ("plan", "labels", "train", "demo", "chat", "runs", "show", "models", "doctor", "schema"):
+    for name in ("plan", "labels", "train", "demo", "chat", "runs", "show", "models", "doctor", "bench", "schema"):
         assert f"## `tuner {name}" in docs
         options = set(re.findall(r"--[a-z-]+", tuner(name, "--help").stdout))
         assert all(f"`{option}" in docs for option in options - {"--help"}), name

@@ -29,6 +29,12 @@ def test_bins_are_renumbered_and_put_in_order_as_a_whole() -> None:
     assert moved[1:] == ((54,), (51, 52))
 
 
+def test_totals_are_sums_of_each_bin() -> None:
+    lengths = np.array([5, 3, 4, 2, 6], dtype=np.int32)
+    bins = pack(lengths, 8)
+    assert bins.totals(lengths).tolist() == [sum(int(lengths[number]) for number in one) for one in bins]
+
+
 def test_many_short_rows_leave_little_padding_and_take_little_time() -> None:
     lengths = (np.random.PCG64(1).random_raw(100_000) % 700 + 20).tolist()
     began = time.process_time()

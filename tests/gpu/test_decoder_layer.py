@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU; none is visible"),
 ]
 FAMILIES = ["llama", "mistral_window", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "granite_multipliers"]
+FAMILIES += ["cohere", "cohere2"]
 ON_GPU = 'acceleration.device="cuda"'
 IN_FLOAT32 = 'model.dtype="float32"'
 

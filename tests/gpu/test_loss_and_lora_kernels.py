@@ -17,6 +17,7 @@ from tui_tuner.kernels import (
     cross_entropy,
     dropout,
     fp8,
+    fp8_rows,
     linear_cross_entropy,
     lora_linear,
     lora_plain,
@@ -245,7 +246,9 @@ def test_a_hundred_steps_of_adamw_end_where_torch_ends() -> None:
 def test_fp8_backward_is_the_same_with_a_kept_and_a_made_transpose() -> None:
     w, dy = randn(768, 512), randn(200, 768, seed=1)
     results = [torch.empty(200, 512, dtype=BF16, device=CUDA) for _ in range(2)]
-    fp8.backward(dy, fp8.quantized_weight(w, keep_transposed=True), results[0])
-    scratch = torch.empty(512, 768, dtype=fp8.DTYPE, device=CUDA)
-    fp8.backward(dy, fp8.quantized_weight(w, keep_transposed=False), results[1], scratch)
+    kept, made = (fp8.quantized_weight(w, keep_transposed=keep) for keep in (True, False))
+    rows = fp8_rows.quantize_rows(dy, kept.column_factors)
+    fp8.backward(rows, kept, results[0])
+    scratch = torch.empty(512, 768, dtype=fp8_rows.DTYPE, device=CUDA)
+    fp8.backward(rows, made, results[1], scratch)
     assert results[0].equal(results[1])

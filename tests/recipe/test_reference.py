@@ -74,7 +74,7 @@ def test_the_schema_is_a_closed_json_schema() -> None:
         (("data", "packing"), 'true or false or "auto"'),
         (("data", "sources"), "a list of one or more tables"),
         (("data", "sources", 0, "columns"), "a table of texts in quotes"),
-        (("model", "quantization"), '"none", "nf4" or "auto"'),
+        (("model", "quantization"), '"none", "fp8", "nf4" or "auto"'),
         (("model", "source"), "a text in quotes that is not empty"),
         (("optimizer", "lora_plus_ratio"), "a number from 1 to 256"),
     ],

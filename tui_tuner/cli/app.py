@@ -25,8 +25,9 @@ def open_app(arguments: Sequence[str]) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stderr.write("error: the app needs a terminal\n  try: `tuner --help` lists what works without one.\n")
         return 2
-    from tui_tuner.screens.first_frame import draw_first_frame, remove_first_frame
+    from tui_tuner.screens.first_frame import draw_first_frame, give_keys_back, hold_keys, remove_first_frame
 
+    settings = hold_keys()
     draw_first_frame()
     try:
         from tui_tuner.screens import app
@@ -36,3 +37,5 @@ def open_app(arguments: Sequence[str]) -> int:
     except BaseException:
         remove_first_frame()
         raise
+    finally:
+        give_keys_back(settings)

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from tui_tuner import __version__
 from tui_tuner.cli import (
     attach,
+    bench,
     chat,
     demo,
     doctor,
@@ -56,7 +57,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
-for module in (plan, labels, train, resume, attach, stop, logs, demo, chat, export, runs, show, models, doctor, schema):
+for module in (
+    plan,
+    labels,
+    train,
+    resume,
+    attach,
+    stop,
+    logs,
+    demo,
+    chat,
+    export,
+    runs,
+    show,
+    models,
+    doctor,
+    bench,
+    schema,
+):
     app.command(module.NAME)(module.command)
 
 

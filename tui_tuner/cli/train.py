@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui_tuner.cli.options import AsJson, Overrides, RecipeFile
+from tui_tuner.cli.options import AsJson, Overrides, RecipeFile, Vram, with_vram
 
 if TYPE_CHECKING:
     from tui_tuner.recipe import Recipe
@@ -13,14 +13,20 @@ NAME = "train"
 Detach = Annotated[bool, typer.Option("--detach", help="Train in the background; the terminal may go.")]
 
 
-def command(recipe: RecipeFile, overrides: Overrides = None, detach: Detach = False, as_json: AsJson = False) -> None:
+def command(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    vram: Vram = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
     """Train what a recipe asks for, and prove the result.
 
     Ctrl-C once: finish the step, save, end. Twice: end at once.
     """
     from tui_tuner.recipe import read_recipe
 
-    checked = read_recipe(recipe, overrides or ())
+    checked = read_recipe(recipe, with_vram(overrides, vram))
     if detach:
         _launch(checked, as_json=as_json)
         return

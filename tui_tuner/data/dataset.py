@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,16 @@ class LabelledData:
 
 
 def label_data(
-    recipe: Recipe, tokenizer_folder: Path | None, context_length: int, progress: ReportProgress
+    recipe: Recipe,
+    tokenizer_folder: Path | None,
+    context_length: int,
+    progress: ReportProgress,
+    now: datetime | None = None,
 ) -> LabelledData:
     """Read, convert, label, audit, fit and split all rows. `progress` hears how many bytes of how many are done.
+
+    Args:
+        now: what the chat template's clock says; the present where None.
 
     Raises:
         DataError: a file, row, template or tokenizer cannot be used, or no trained token is left.
@@ -77,7 +85,7 @@ def label_data(
     if tokenizer_folder is None:
         raise DataError("Labels need the model's tokenizer, which is not on this machine.", "Fetch the model first.")
     tokenizer = load_text_tokenizer(tokenizer_folder)
-    chosen = choose_template(data.chat_template, tokenizer)
+    chosen = choose_template(data.chat_template, tokenizer, now)
     with RenderPool() as pool:
         pool.load(chosen.audited(tokenizer))
         passes = _Passes(recipe, tokenizer, pool, progress)

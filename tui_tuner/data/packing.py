@@ -37,6 +37,10 @@ class Bins(Sequence[tuple[int, ...]]):
         moved = np.repeat(self._borders[order] - borders[:-1], sizes)
         return Bins(self._numbers[np.arange(len(moved)) + moved], borders)
 
+    def totals(self, sizes: IntArray) -> IntArray:
+        """Of each bin, the sum of the sizes of its examples; `sizes[n]` is that of example n."""
+        return np.asarray(np.add.reduceat(sizes[self._numbers], self._borders[:-1]))
+
     def __len__(self) -> int:
         return len(self._borders) - 1
 

@@ -47,10 +47,12 @@ class ModelSection(Section):
         "An adapter folder to go on training. Its rank, targets and trained modules are inherited.",
         examples=["runs/support-v1/adapter"],
     )
-    quantization: Literal["none", "nf4"] | Auto = option(
+    quantization: Literal["none", "fp8", "nf4"] | Auto = option(
         "auto",
         "Quantization",
-        'How the frozen base is held: "none" is 16 or 32 bit, "nf4" is 4 bit with double quantization.',
+        'How the frozen base is held: "none" is 16 or 32 bit, "nf4" is 4 bit with double quantization, "fp8" is 8 bit '
+        "and multiplies in 8 bit, which is faster on GPUs from Ada and Hopper on and less exact; it is never chosen by "
+        "itself.",
         examples=["nf4"],
     )
     dtype: Literal["bfloat16", "float32"] | Auto = option(

@@ -28,13 +28,26 @@ def _settings(adapter: AdapterPlan, num_layers: int) -> Text:
     variant = "rsLoRA" if adapter.use_rslora else "LoRA"
     return joined(
         f"{variant} with DoRA" if adapter.use_dora else variant,
-        f"rank {adapter.rank}",
-        f"alpha {adapter.alpha:g} (scale {adapter.scaling:.3g})",
+        _ranks(adapter),
+        _alphas(adapter),
         f"dropout {adapter.dropout:g}" if adapter.dropout else "",
         f"{units.file_size(adapter.adapter_bytes)} on disk",
         f"{len(adapter.layers)} of {num_layers} layers" if adapter.layers is not None else "",
         outside(f"continues {adapter.continues}") if adapter.continues else None,
     )
+
+
+def _ranks(adapter: AdapterPlan) -> str:
+    """An adapter of somebody else's may have several."""
+    ranks = {adapter.rank_of(target) for target in adapter.targets} or {adapter.rank}
+    return f"rank {min(ranks)}" if len(ranks) == 1 else f"ranks {min(ranks)} to {max(ranks)}"
+
+
+def _alphas(adapter: AdapterPlan) -> str:
+    scales = {adapter.scaling_of(target) for target in adapter.targets} or {adapter.scaling}
+    if len(scales) == 1:
+        return f"alpha {adapter.alpha:g} (scale {min(scales):.3g})"
+    return f"scales {min(scales):.3g} to {max(scales):.3g}"
 
 
 @dataclass(frozen=True, slots=True)

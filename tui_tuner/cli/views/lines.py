@@ -9,6 +9,7 @@ from tui_tuner import units
 from tui_tuner.cli.views.audit import audit_block, moved_words
 from tui_tuner.cli.views.blocks import joined, mark, outside, outside_line, short_path
 from tui_tuner.cli.views.labels import labels_block
+from tui_tuner.cli.views.memory import probe_words
 from tui_tuner.cli.views.plan import data_block, plan_view
 from tui_tuner.events import (
     AdapterAudited,
@@ -16,6 +17,8 @@ from tui_tuner.events import (
     ControlApplied,
     DataReady,
     EvalFinished,
+    MemoryExceeded,
+    MemoryProbed,
     ModelReady,
     Phase,
     RowLabelled,
@@ -33,7 +36,7 @@ STEP_WIDTH = 12
 CONTROL_NAMES = {"learning_rate": "rate", "evaluate": "evaluating"}
 
 
-def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:  # noqa: C901 - a case for each kind
+def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:  # noqa: C901, PLR0912 - a case for each kind
     """What an event adds to the record of a run; many events add nothing. `state` includes the event."""
     match event:
         case RunStarted():
@@ -53,12 +56,19 @@ def lines_of(state: RunState, event: TrainEvent) -> Iterator[RenderableType]:  #
         case ModelReady():
             yield _line("model", "", f"{units.count(event.num_trainable)} of {units.count(event.num_total)} trained")
             yield from (_line("", "", swap) for swap in event.swaps)
+            loaded, ready = units.duration(event.weights_seconds), units.duration(event.seconds)
+            yield _line("", "", f"weights loaded in {loaded}, ready in {ready}")
         case AdapterAudited():
             yield ""
             yield audit_block(event)
         case WeightsChecked():
             state_of = "bad" if event.unmoved or event.changed else "good"
             yield _line("weights", f"step {event.step}", moved_words(event), state_of)
+        case MemoryProbed():
+            yield _line("memory", "probe", probe_words(event))
+        case MemoryExceeded():
+            place = f"step {event.step}" if event.step else "probe"
+            yield _line("memory", place, f"ran out; from here on {event.words}", "warn")
         case EvalFinished():
             yield _line("held out", f"step {event.step}", _evaluation(event))
         case CheckpointSaved():

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from tui_tuner import units
 from tui_tuner.cli.views.blocks import LABEL_WIDTH, bar, block, columns, joined, mark
+from tui_tuner.events import MemoryProbed
 from tui_tuner.plan import MemoryEstimate
 
 BAR_WIDTH = 40
@@ -23,6 +24,17 @@ def memory_block(memory: MemoryEstimate, device: str) -> RenderableType:
             f"about {units.memory(memory.total)} of {units.memory(memory.available)} free on {where}", verdict
         )
     return block("Memory", headline, _staircase(memory))
+
+
+def probe_words(probed: MemoryProbed) -> Text:
+    """What the largest micro-batch took, beside what was expected."""
+    budget = "" if probed.available is None else f"{units.memory(probed.available - probed.reserve)} may be taken"
+    return joined(
+        f"{units.memory(probed.measured)} at the peak of {units.count(probed.tokens)} tokens",
+        f"{units.memory(probed.expected)} expected ({probed.measured / max(1, probed.expected) - 1:+.1%})",
+        budget,
+        probed.layers if probed.fit is None else f"{probed.layers}; chosen anew",
+    )
 
 
 def _staircase(memory: MemoryEstimate) -> Table:

@@ -8,6 +8,7 @@ from tui_tuner.cli.views.adapter import adapter_block
 from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks
 from tui_tuner.cli.views.memory import memory_block
 from tui_tuner.plan import DataFacts, ModelFacts, NameDecision, RunPlan, SourceFacts, StepSchedule
+from tui_tuner.planning.speed import speed_words
 
 MAX_DECISION_WIDTH = 38
 _AFTER_WARMUP = {
@@ -148,6 +149,7 @@ def _schedule_block(plan: RunPlan) -> RenderableType:
                 ("rate", joined(f"{units.rate(rates.adapter)} at its peak", saved, ratio)),
                 ("course", joined(*_course(schedule))),
                 ("looks", joined(_every("evaluates", schedule.evaluate_every), _every("saves", schedule.save_every))),
+                *([("time", joined(speed_words(plan.speed), outside(plan.speed.reason)))] if plan.speed else []),
             ]
         ),
     )

@@ -11,6 +11,7 @@ from tui_tuner import units
 from tui_tuner.cli.views.audit import audit_block, moved_words
 from tui_tuner.cli.views.blocks import block, columns, facts, joined, mark, outside, remarks, short_path
 from tui_tuner.cli.views.curve import curve_text
+from tui_tuner.cli.views.memory import probe_words
 from tui_tuner.cli.views.plan import plan_view
 from tui_tuner.cli.views.result import result_blocks
 from tui_tuner.events import RunState
@@ -52,6 +53,7 @@ def _head(summary: RunSummary, state: RunState) -> RenderableType:
         speed = units.speed(state.tokens_per_second) if state.tokens_per_second else ""
         memory = f"peak {units.memory(state.last_step.memory)}" if state.last_step.memory else ""
         rows.append(("trained", joined(f"{units.count(state.step)}{total} steps", speed, memory)))
+    rows += _first_step_rows(state)
     if state.resumed:
         last = state.resumed[-1]
         times = "once" if len(state.resumed) == 1 else f"{len(state.resumed)} times"
@@ -61,6 +63,18 @@ def _head(summary: RunSummary, state: RunState) -> RenderableType:
     if state.weights:
         rows.append(("weights", moved_words(state.weights)))
     return block("Run", headline, facts(rows))
+
+
+def _first_step_rows(state: RunState) -> Iterator[tuple[str, str | Text]]:
+    """How long it took to get going, and what was learned of the memory."""
+    if state.first_step_seconds is not None and state.model is not None:
+        after = f"{units.duration(state.first_step_seconds)} after loading began"
+        yield "first step", joined(after, f"weights loaded in {units.duration(state.model.weights_seconds)}")
+    if state.probe:
+        yield "memory", probe_words(state.probe)
+    if state.exceeded:
+        last = state.exceeded[-1]
+        yield "memory", joined(f"ran out at step {units.count(last.step)}", f"from there on {last.words}")
 
 
 def _curve_block(state: RunState) -> RenderableType:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from tui_tuner.data.audit.token_facts import token_facts
@@ -32,19 +33,22 @@ class ChosenTemplate:
         return replace(self.program, facts=token_facts(tokenizer))
 
 
-def choose_template(asked: str, tokenizer: TextTokenizer) -> ChosenTemplate:
+def choose_template(asked: str, tokenizer: TextTokenizer, now: datetime | None = None) -> ChosenTemplate:
     """The template that `data.chat_template` asks for; "auto" is the model's own, else "plain".
 
     It is compiled only where it is rendered, so that it is not yet known to be valid.
+
+    Args:
+        now: what its clock says; the present where None.
 
     Raises:
         DataError: the file is missing, or a built-in does not fit the tokenizer.
     """
     if asked == "auto" and tokenizer.chat_template is not None:
-        return _chosen(tokenizer.chat_template, tokenizer, "the model's own", "the model comes with one")
+        return _chosen(tokenizer.chat_template, tokenizer, "the model's own", "the model comes with one", now)
     if asked in ("auto", "plain"):
         reason = "the model has no chat template" if asked == "auto" else "as the recipe says"
-        return _chosen(plain_template(tokenizer.adds_bos), tokenizer, "plain (built in)", reason)
+        return _chosen(plain_template(tokenizer.adds_bos), tokenizer, "plain (built in)", reason, now)
     if asked == "chatml":
         missing = [token for token in CHATML_TOKENS if token not in tokenizer.added_tokens]
         if missing:
@@ -52,8 +56,8 @@ def choose_template(asked: str, tokenizer: TextTokenizer) -> ChosenTemplate:
                 f'chat_template = "chatml" needs the token {missing[0]}, which this tokenizer does not have.',
                 'Use "plain", which needs no tokens of its own.',
             )
-        return _chosen(CHATML, tokenizer, "chatml (built in)", "as the recipe says")
-    return _chosen(_template_file(asked), tokenizer, asked, "as the recipe says")
+        return _chosen(CHATML, tokenizer, "chatml (built in)", "as the recipe says", now)
+    return _chosen(_template_file(asked), tokenizer, asked, "as the recipe says", now)
 
 
 class PromptRenderer:
@@ -78,9 +82,13 @@ class PromptRenderer:
         return self._tokenizer.encode(text).ids.tolist()
 
 
-def _chosen(text: str, tokenizer: TextTokenizer, description: str, reason: str) -> ChosenTemplate:
+def _chosen(text: str, tokenizer: TextTokenizer, description: str, reason: str, now: datetime | None) -> ChosenTemplate:
     program = TemplateProgram(
-        text=text, variables=dict(tokenizer.named_tokens), name=description, endings=turn_endings(tokenizer)
+        text=text,
+        variables=dict(tokenizer.named_tokens),
+        name=description,
+        endings=turn_endings(tokenizer),
+        now=now or datetime.now(),
     )
     return ChosenTemplate(program=program, description=description, reason=reason)
 
