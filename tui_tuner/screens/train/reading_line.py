@@ -20,6 +20,8 @@ class ReadingLine(Static):
         self._shown = reading, glyphs
         marks = {"good": glyphs.done, "bad": glyphs.failed, "look": glyphs.attention}
         words = f"{marks.get(reading.mood, '')} {reading.text} {reading.action}".strip()
-        # Its height is fixed, so the screen need not be laid out anew.
-        self.update(shown_line(words, limit=400), layout=False)
+        content = shown_line(words, limit=400)
+        # The screen is laid out anew only where the words take another number of lines.
+        height = content.get_height({}, max(1, self.content_size.width))
+        self.update(content, layout=height != self.content_size.height)
         self.set_classes(f"train-reading -{reading.mood}")
