@@ -19,10 +19,12 @@ from torch.nn import functional
 from triton.errors import TritonError
 from triton.testing import do_bench
 
-from tui_tuner.kernels import attention, attention_kernel, gated_product, layer_norm, rms_norm, rope
-from tui_tuner.kernels.attention import Inputs, Layout
-from tui_tuner.kernels.attention_kernel import Scores, Tile
-from tui_tuner.kernels.attention_path import Path as AttentionPath
+from tui_tuner.kernels import gated_product, layer_norm, rms_norm, rope
+from tui_tuner.kernels.attention import causal as attention
+from tui_tuner.kernels.attention import kernel as attention_kernel
+from tui_tuner.kernels.attention.causal import Inputs, Layout
+from tui_tuner.kernels.attention.kernel import Scores, Tile
+from tui_tuner.kernels.attention.path import Path as AttentionPath
 from tui_tuner.kernels.documents import batch_of, pack_of
 from tui_tuner.kernels.gated_product import GatedGradients
 from tui_tuner.kernels.rms_norm import Into, Norm

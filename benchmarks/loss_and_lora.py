@@ -20,20 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 from triton.testing import do_bench
 
-from tui_tuner.kernels import (
-    adamw,
-    adapter_gradients,
-    cross_entropy,
-    fp8,
-    fp8_rows,
-    linear_cross_entropy,
-    lora_layout,
-    lora_linear,
-    nf4,
-)
+from tui_tuner.kernels import adamw, cross_entropy, fp8, fp8_rows, linear_cross_entropy, nf4
 from tui_tuner.kernels.flat_parameters import FlatParameter, FlatParameters, flat_parameters
 from tui_tuner.kernels.linear_cross_entropy import Head, HeadGradients, HeadOptions, head_loss
-from tui_tuner.kernels.lora_layout import Extended, GradientPlaces, LoraLayout, LoraWeight, Projection, empty_weight
+from tui_tuner.kernels.lora import gradients as adapter_gradients
+from tui_tuner.kernels.lora import layout as lora_layout
+from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora.layout import Extended, GradientPlaces, LoraLayout, LoraWeight, Projection, empty_weight
 from tui_tuner.kernels.wide_product import add_product
 
 CUDA, BF16, RANK = torch.device("cuda"), torch.bfloat16, 16

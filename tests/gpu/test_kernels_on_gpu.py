@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_tuner.kernels import attention, gated_product, layer_norm, rms_norm, rope, self_test
-from tui_tuner.kernels.attention import Inputs, Layout
-from tui_tuner.kernels.attention_kernel import Scores
-from tui_tuner.kernels.attention_path import Path
+from tui_tuner.kernels import gated_product, layer_norm, rms_norm, rope, self_test
+from tui_tuner.kernels.attention import causal as attention
+from tui_tuner.kernels.attention.causal import Inputs, Layout
+from tui_tuner.kernels.attention.kernel import Scores
+from tui_tuner.kernels.attention.path import Path
 from tui_tuner.kernels.checking import check_against, leaf
 from tui_tuner.kernels.documents import Documents, batch_of, pack_of
 from tui_tuner.kernels.gated_product import Activation, GatedGradients

@@ -11,22 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from tui_tuner.kernels import (
-    adamw,
-    adapter_gradients,
-    cross_entropy,
-    dropout,
-    fp8,
-    fp8_rows,
-    linear_cross_entropy,
-    lora_linear,
-    lora_plain,
-    nf4,
-)
+from tui_tuner.kernels import adamw, cross_entropy, dropout, fp8, fp8_rows, linear_cross_entropy, nf4
 from tui_tuner.kernels.checking import Check, relative_error
 from tui_tuner.kernels.flat_parameters import FlatParameter, FlatParameters, flat_parameters, refresh_copies
 from tui_tuner.kernels.linear_cross_entropy import Head, HeadGradients, HeadOptions, head_loss
-from tui_tuner.kernels.lora_layout import (
+from tui_tuner.kernels.lora import gradients as adapter_gradients
+from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora import plain as lora_plain
+from tui_tuner.kernels.lora.layout import (
     Extended,
     GradientPlaces,
     LoraLayout,

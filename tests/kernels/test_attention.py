@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_tuner.kernels import attention as op
-from tui_tuner.kernels.attention import Attended, Inputs, Layout
-from tui_tuner.kernels.attention_kernel import Scores
-from tui_tuner.kernels.attention_path import Machine, Path, Question, choose
+from tui_tuner.kernels.attention import causal as op
+from tui_tuner.kernels.attention.causal import Attended, Inputs, Layout
+from tui_tuner.kernels.attention.kernel import Scores
+from tui_tuner.kernels.attention.path import Machine, Path, Question, choose
 from tui_tuner.kernels.checking import relative_error
 from tui_tuner.kernels.documents import Documents, batch_of, pack_of
 

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from tests.kernels.test_lora_linear import SEVERAL, inputs
-from tui_tuner.kernels import lora_linear as op
 from tui_tuner.kernels.checking import relative_error
 from tui_tuner.kernels.fp8 import quantized_weight
 from tui_tuner.kernels.fp8_rows import DTYPE
-from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora_layout import Extended, LoraLayout, Projection, empty_adapters
+from tui_tuner.kernels.lora import linear as op
+from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
+from tui_tuner.kernels.lora.layout import Extended, LoraLayout, Projection, empty_adapters
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 KIND = torch.bfloat16 if DEVICE.type == "cuda" else torch.float32

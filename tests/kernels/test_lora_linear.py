@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_tuner.kernels import lora_linear as op
-from tui_tuner.kernels.adapter_gradients import add_adapter_gradients, add_adapter_gradients_reference
 from tui_tuner.kernels.checking import relative_error
-from tui_tuner.kernels.lora_layout import (
+from tui_tuner.kernels.lora import linear as op
+from tui_tuner.kernels.lora.gradients import add_adapter_gradients, add_adapter_gradients_reference
+from tui_tuner.kernels.lora.layout import (
     Extended,
     GradientPlaces,
     LoraLayout,

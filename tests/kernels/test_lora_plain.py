@@ -6,7 +6,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from tui_tuner.kernels.dropout import dropout, dropout_kernel
-from tui_tuner.kernels.lora_plain import Dropout, PlainGradients, PlainLora, backward, forward, weight_norms
+from tui_tuner.kernels.lora.plain import Dropout, PlainGradients, PlainLora, backward, forward, weight_norms
 
 SEED = torch.tensor(41)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 import torch
@@ -18,7 +18,8 @@ CPU = torch.device("cpu")
 
 
 def test_every_kernel_file_takes_part() -> None:
-    modules = [import_module(f"{kernels.__name__}.{module.name}") for module in iter_modules(kernels.__path__)]
+    found = walk_packages(kernels.__path__, f"{kernels.__name__}.")
+    modules = [import_module(module.name) for module in found]
     wanted = {module.checks for module in modules if hasattr(module, "checks")}
     assert wanted == {checks for _, checks in self_test.OPERATIONS}
 

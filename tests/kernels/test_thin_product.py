@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tui_tuner.kernels.checking import relative_error
-from tui_tuner.kernels.thin_product import add_kernel, add_reference
+from tui_tuner.kernels.lora.thin_product import add_kernel, add_reference
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -11,22 +11,22 @@ from triton.errors import TritonError
 
 from tui_tuner.kernels import (
     adamw,
-    adapter_gradients,
-    attention,
     cross_entropy,
     dropout,
     fp8,
     gated_product,
     layer_norm,
     linear_cross_entropy,
-    lora_linear,
-    lora_plain,
     nf4,
     rms_norm,
     rope,
-    thin_product,
 )
+from tui_tuner.kernels.attention import causal as attention
 from tui_tuner.kernels.checking import Check
+from tui_tuner.kernels.lora import gradients as adapter_gradients
+from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora import plain as lora_plain
+from tui_tuner.kernels.lora import thin_product
 
 OPERATIONS: tuple[tuple[str, Callable[[torch.device], Iterator[Check]]], ...] = (
     ("RMSNorm", rms_norm.checks),

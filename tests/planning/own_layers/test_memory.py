@@ -11,7 +11,7 @@ from tui_tuner.engine.acceleration.decoder import in_one_line
 from tui_tuner.kernels.layer.saved import ON_THE_WAY, Saved
 from tui_tuner.kernels.layer.stack import gradient_buffer, run_backward, run_forward
 from tui_tuner.kernels.layer.workspace import Workspace
-from tui_tuner.kernels.lora_layout import LoraWeight
+from tui_tuner.kernels.lora.layout import LoraWeight
 from tui_tuner.plan import LayerCounts, ModelFacts
 from tui_tuner.planning.own_layers.counts import Recompute, layer_counts
 from tui_tuner.planning.own_layers.memory import LEAVING, joined_bytes, kept_bytes, shared_bytes

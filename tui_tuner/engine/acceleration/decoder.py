@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from tui_tuner.engine.acceleration.rotations import Rotations
 from tui_tuner.engine.batches import MicroBatch
-from tui_tuner.kernels.attention import Layout, path_for
-from tui_tuner.kernels.attention_kernel import Scores
+from tui_tuner.kernels.attention.causal import Layout, path_for
+from tui_tuner.kernels.attention.kernel import Scores
 from tui_tuner.kernels.documents import Documents, batch_of, pack_of
 from tui_tuner.kernels.layer.parts import Batch
 from tui_tuner.kernels.layer.stack import Stack, decode

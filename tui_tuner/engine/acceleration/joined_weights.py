@@ -14,7 +14,7 @@ from tui_tuner.engine.lora import AnyLinear, LoraLinear, scales_of
 from tui_tuner.kernels import fp8
 from tui_tuner.kernels.fp8_rows import DTYPE, Fp8Rows
 from tui_tuner.kernels.layer.parts import InFp8, Projections, Quantized
-from tui_tuner.kernels.lora_layout import (
+from tui_tuner.kernels.lora.layout import (
     Adapters,
     LoraLayout,
     LoraWeight,

@@ -12,7 +12,7 @@ from tui_tuner.engine.acceleration.joined_weights import Joined, Linears, join
 from tui_tuner.engine.acceleration.obstacles import ACTIVATIONS
 from tui_tuner.engine.lora import AnyLinear
 from tui_tuner.families import LayerParts
-from tui_tuner.kernels.attention_kernel import Scores
+from tui_tuner.kernels.attention.kernel import Scores
 from tui_tuner.kernels.layer.parts import Layer, LayerShape, NormWeight
 from tui_tuner.kernels.rms_norm import Norm, Style
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from tui_tuner.engine.acceleration.flattening import WorkingCopy
 from tui_tuner.engine.lora import LoraLinear, dense_weight
 from tui_tuner.kernels.layer.parts import PlainAdapter
-from tui_tuner.kernels.lora_plain import PlainGradients, row_squares
+from tui_tuner.kernels.lora.plain import PlainGradients, row_squares
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from tui_tuner.kernels import attention, gated_product, gated_rows, lora_linear, rms_norm, rope
-from tui_tuner.kernels.adapter_gradients import add_adapter_gradients
-from tui_tuner.kernels.attention import Inputs
+from tui_tuner.kernels import gated_product, gated_rows, rms_norm, rope
+from tui_tuner.kernels.attention import causal as attention
+from tui_tuner.kernels.attention.causal import Inputs
 from tui_tuner.kernels.gated_product import GatedGradients
 from tui_tuner.kernels.layer import plain
 from tui_tuner.kernels.layer.forward import (
@@ -34,9 +34,11 @@ from tui_tuner.kernels.layer.parts import Batch, Layer, NormWeight, Projections
 from tui_tuner.kernels.layer.plain import Masks
 from tui_tuner.kernels.layer.saved import Saved
 from tui_tuner.kernels.layer.workspace import Workspace
-from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora_layout import Extended
-from tui_tuner.kernels.lora_linear import AnyWeight
+from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
+from tui_tuner.kernels.lora.gradients import add_adapter_gradients
+from tui_tuner.kernels.lora.layout import Extended
+from tui_tuner.kernels.lora.linear import AnyWeight
 from tui_tuner.kernels.rms_norm import Into, Norm, Normed
 from tui_tuner.kernels.rope import Heads
 

@@ -1,6 +1,6 @@
 """The forward pass of one decoder layer, and the parts of it that backward runs again.
 
-Products write into buffers with room for ranks beside them (`lora_layout`), so that each is one matrix product. What
+Products write into buffers with room for ranks beside them (`lora.layout`), so that each is one matrix product. What
 does not mix tokens runs in passes of a bounded number of them, so that buffers as wide as the MLP do not grow with the
 context. The input is never written to: it belongs to whoever made it.
 """
@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tui_tuner.kernels import attention, gated_product, gated_rows, lora_linear, rms_norm, rope
-from tui_tuner.kernels.attention import Attended, Inputs
+from tui_tuner.kernels import gated_product, gated_rows, rms_norm, rope
+from tui_tuner.kernels.attention import causal as attention
+from tui_tuner.kernels.attention.causal import Attended, Inputs
 from tui_tuner.kernels.layer import plain
 from tui_tuner.kernels.layer.parts import Batch, Layer, Policy, Projections
 from tui_tuner.kernels.layer.plain import Masks
 from tui_tuner.kernels.layer.saved import Saved
 from tui_tuner.kernels.layer.workspace import Workspace
-from tui_tuner.kernels.lora_layout import Extended
-from tui_tuner.kernels.lora_linear import AnyWeight
+from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora.layout import Extended
+from tui_tuner.kernels.lora.linear import AnyWeight
 from tui_tuner.kernels.rms_norm import Into
 from tui_tuner.kernels.rope import Heads, Rotation
 

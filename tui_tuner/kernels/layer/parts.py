@@ -7,16 +7,16 @@ from itertools import accumulate, pairwise
 
 from torch import Tensor
 
-from tui_tuner.kernels.attention import Layout
-from tui_tuner.kernels.attention_kernel import Scores
+from tui_tuner.kernels.attention.causal import Layout
+from tui_tuner.kernels.attention.kernel import Scores
 from tui_tuner.kernels.fp8 import Fp8Weight
 from tui_tuner.kernels.fp8_rows import DTYPE
 from tui_tuner.kernels.gated_product import Activation
 from tui_tuner.kernels.layer.workspace import Workspace
-from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora_layout import Adapters, GradientPlaces, LoraLayout, LoraWeight, put_adapters
-from tui_tuner.kernels.lora_linear import AnyWeight
-from tui_tuner.kernels.lora_plain import PlainGradients
+from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
+from tui_tuner.kernels.lora.layout import Adapters, GradientPlaces, LoraLayout, LoraWeight, put_adapters
+from tui_tuner.kernels.lora.linear import AnyWeight
+from tui_tuner.kernels.lora.plain import PlainGradients
 from tui_tuner.kernels.nf4 import Nf4Weight, dequantize
 from tui_tuner.kernels.rms_norm import Norm
 from tui_tuner.kernels.rope import Rotation

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tui_tuner.kernels import lora_plain
 from tui_tuner.kernels.layer.parts import PlainAdapter, Projections
-from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora_linear import AnyWeight
-from tui_tuner.kernels.lora_plain import Dropout, PlainLora
+from tui_tuner.kernels.lora import plain as lora_plain
+from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
+from tui_tuner.kernels.lora.linear import AnyWeight
+from tui_tuner.kernels.lora.plain import Dropout, PlainLora
 
 PASS_STREAMS = 2**20
 """More than there are projections in a model: masks of each pass have streams of their own."""

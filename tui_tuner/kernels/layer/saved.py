@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tui_tuner.kernels.layer.plain import Masks
-from tui_tuner.kernels.lora_layout import Extended
+from tui_tuner.kernels.lora.layout import Extended
 
 
 @dataclass(slots=True, kw_only=True)

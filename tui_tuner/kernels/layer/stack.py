@@ -11,7 +11,7 @@ from tui_tuner.kernels.layer.forward import forward
 from tui_tuner.kernels.layer.parts import Batch, Layer, Policy
 from tui_tuner.kernels.layer.saved import HostMemory, Saved
 from tui_tuner.kernels.layer.workspace import Workspace
-from tui_tuner.kernels.lora_layout import Extended
+from tui_tuner.kernels.lora.layout import Extended
 
 TRAVELLERS = ("x", "attended", "ranks", "middle", "attention_output", "mlp_output")
 """What of a layer may wait on the host: fields of `Saved`."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tui_tuner.kernels.fp8_rows import DTYPE, Fp8Rows
-from tui_tuner.kernels.lora_layout import Extended, LoraLayout, LoraWeight
+from tui_tuner.kernels.lora.layout import Extended, LoraLayout, LoraWeight
 
 PASS_TOKENS = 8192
 """Enough for products to run at their full rate: half of it costs 1.5 % of a step at 8B."""

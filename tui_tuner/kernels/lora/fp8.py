@@ -15,8 +15,8 @@ from torch import Tensor
 from tui_tuner.kernels import fp8
 from tui_tuner.kernels.fp8 import Fp8Weight
 from tui_tuner.kernels.fp8_rows import quantize_rows
-from tui_tuner.kernels.lora_layout import Adapters, Extended, LoraLayout
-from tui_tuner.kernels.thin_product import add_thin_product
+from tui_tuner.kernels.lora.layout import Adapters, Extended, LoraLayout
+from tui_tuner.kernels.lora.thin_product import add_thin_product
 
 
 @dataclass(frozen=True, slots=True)

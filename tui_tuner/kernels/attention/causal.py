@@ -1,7 +1,7 @@
 """Causal attention of packed or equal documents, forward and backward as plain functions over one of several kernels.
 
 A decoder layer calls them inside its own backward: what forward returned is all that backward needs, so that attention
-is never run twice. `attention_path.choose` says which kernel; nothing here tries another when one fails.
+is never run twice. `path.choose` says which kernel; nothing here tries another when one fails.
 
 Shapes: q [T, Hq, D], k, v [T, Hkv, D] with stride 1 in the last dimension; Hq is a multiple of Hkv.
 """
@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_tuner.kernels import attention_kernel
-from tui_tuner.kernels.attention_kernel import Scores
-from tui_tuner.kernels.attention_path import Choice, Machine, Path, Question, choose, is_windowed
+from tui_tuner.kernels.attention import kernel as attention_kernel
+from tui_tuner.kernels.attention.kernel import Scores
+from tui_tuner.kernels.attention.path import Choice, Machine, Path, Question, choose, is_windowed
 from tui_tuner.kernels.checking import Check, check_against, leaf, timed
 from tui_tuner.kernels.documents import Documents, batch_of, pack_of
 from tui_tuner.kernels.launch import wide

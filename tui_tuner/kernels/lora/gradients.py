@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tui_tuner.kernels.checking import Check, check_against, timed
-from tui_tuner.kernels.lora_layout import Extended, GradientPlaces, LoraLayout, Projection, gradient_places
+from tui_tuner.kernels.lora.layout import Extended, GradientPlaces, LoraLayout, Projection, gradient_places
 from tui_tuner.kernels.wide_product import add_product, wide_product
 
 

@@ -1,13 +1,13 @@
 """Linear layers with LoRA, forward and backward written out for layers that bring their own buffers.
 
 The input lies in a buffer with R spare columns, [T, in + R], and so does the gradient of the output, [T, out + R]. The
-spare columns take x A^T and dy (sB), and with the weight's buffer (lora_layout.py) each direction is one large product.
+spare columns take x A^T and dy (sB), and with the weight's buffer (layout.py) each direction is one large product.
 Where a tensor has no spare columns beside it, the adapter's part is added in a product of its own.
 
     forward    t = x A^T          y  = [x | t] [W | sB]^T
     backward   dt = dy (sB)       dx = [dy | dt] [W ; A]       dA += dt^T x       dB += s dy^T t
 
-A base in 8-bit floats has products of its own (lora_fp8.py).
+A base in 8-bit floats has products of its own (fp8.py).
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_tuner.kernels import lora_fp8
-from tui_tuner.kernels.adapter_gradients import add_adapter_gradients
 from tui_tuner.kernels.checking import Check, check_against
-from tui_tuner.kernels.lora_fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora_layout import (
+from tui_tuner.kernels.lora import fp8 as lora_fp8
+from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
+from tui_tuner.kernels.lora.gradients import add_adapter_gradients
+from tui_tuner.kernels.lora.layout import (
     Extended,
     GradientPlaces,
     LoraLayout,
