@@ -134,6 +134,8 @@ class DataScreen(Station):
             self._ask_sample()
             if is_first and self.focused is None:
                 self.rows.listed.focus()
+        elif words and self.focused is self.rows.listed:
+            self.set_focus(None)  # what is not seen takes no keys
         said = "  ·  ".join(readout_words(labels, outlook, self.glyphs))
         self.show_readout(shown_line(shortened_paths(said, home)))
         self.refresh_bindings()
@@ -168,7 +170,7 @@ class DataScreen(Station):
         labels = self._labels
         has_rows = labels is not None and labels.num_rows > 0
         if action in ("next_problem", "checks", "fix", "mode", "nudge", "filter", "copy"):
-            return True if has_rows else None
+            return has_rows
         if action == "stop":
             return labels is not None and labels.is_busy
         if action == "again":
