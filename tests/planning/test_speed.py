@@ -40,6 +40,7 @@ def _gpu_plan(folder: Path, *overrides: str, config: dict[str, Any] = LLAMA_8B) 
         (LLAMA_8B, 4, "none", "offload", 13_736),
         (LLAMA_8B, 4, "nf4", "off", 16_760),
         (LLAMA_8B, 4, "nf4", "layers", 13_574),
+        (LLAMA_8B, 4, "fp8", "off", 24_051),
         (LLAMA_1B, 2, "none", "off", 89_892),
         (LLAMA_1B, 2, "none", "layers", 75_928),
         (QWEN_05B, 2, "none", "off", 144_970),

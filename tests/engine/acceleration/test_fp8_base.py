@@ -14,6 +14,7 @@ from tests.tiny import write_tiny_model
 from tui_tuner.engine.chat import open_chat
 from tui_tuner.engine.fp8_base import Fp8Linear, hold_in_fp8, through_fp8
 from tui_tuner.engine.loading import load_model, load_module
+from tui_tuner.errors import ModelError
 from tui_tuner.events import ModelReady, ProofFinished
 from tui_tuner.exports import ExportKind, ExportProof
 from tui_tuner.kernels.layer.parts import InFp8
@@ -43,6 +44,12 @@ def test_what_a_layer_keeps_changes_nothing(tmp_path: Path, case: str) -> None:
         again = pair.ours("packed", policy)
         assert again.loss == pytest.approx(kept.loss, rel=1e-6), name
         assert cosine(again.flat, kept.flat) > 0.99999, name
+
+
+def test_a_model_that_our_layers_cannot_compute_is_refused(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model", "cohere", vocab_size=264, use_qk_norm=True)
+    with pytest.raises(ModelError, match="here they cannot: queries and keys have norms with a weight for each head"):
+        twins(tmp_path, model, FP8, batches=[])
 
 
 def test_the_models_own_modules_read_the_bytes_of_our_layers(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tui_tuner.engine.acceleration.rotations import Rotations
 from tui_tuner.engine.adapters import TrainedSet
 from tui_tuner.engine.loading import recompute_layers
 from tui_tuner.engine.model import TrainingModel
+from tui_tuner.errors import ModelError
 from tui_tuner.families import LayerParts, ModelFamily, family_for
 from tui_tuner.kernels.flat_parameters import refresh_copies
 from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_LEAN, RECOMPUTE, Policy
@@ -51,8 +52,16 @@ def prepare(model: TrainingModel, trained: TrainedSet, plan: RunPlan, groups: Ma
 
     Args:
         groups: number of each group of trained tensors in the optimizer.
+
+    Raises:
+        ModelError: the base is in fp8, and only the loaded model shows that our own layers cannot compute it.
     """
     reason = obstacle(plan, model.module) if model.head is not None else "the loss needs the model's own logits"
+    if reason is not None and plan.quantization == "fp8":
+        message = (
+            f'model.quantization is "fp8", which only our own decoder layers compute in; here they cannot: {reason}.'
+        )
+        raise ModelError(message, 'Set model.quantization to "none" or "nf4".')
     family = family_for(plan.model.model_type)
     if reason is not None or family.layer is None:
         if plan.recompute != "off":
