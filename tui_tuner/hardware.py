@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 MEMINFO = Path("/proc/meminfo")
 CPUINFO = Path("/proc/cpuinfo")
+CGROUP = Path("/sys/fs/cgroup")
 CPUINFO_BYTES = 4096
 """Holds the first of the processors, which are all of a kind."""
 Number = TypeVar("Number", int, float)
@@ -42,7 +43,7 @@ class Hardware:
 
 def probe_hardware() -> Hardware:
     """Look at the machine now."""
-    memory = read_memory(MEMINFO)
+    memory = within_limit(read_memory(MEMINFO), CGROUP)
     return Hardware(
         gpus=_gpus(),
         cpu_count=_cpu_count(),
@@ -72,6 +73,25 @@ def read_memory(meminfo: Path) -> tuple[int, int]:
         name, _, rest = line.partition(":")
         fields[name] = int(rest.split()[0]) * 1024 if rest.split() else 0
     return fields.get("MemTotal", 0), fields.get("MemAvailable", 0)
+
+
+def within_limit(memory: tuple[int, int], cgroup: Path) -> tuple[int, int]:
+    """Total and available bytes where a container limits them, by either version of cgroups; else as they are.
+
+    What files that were read take up is available: the kernel lets go of it first.
+    """
+    names = ("memory.max", "memory.current", "memory.stat", "inactive_file")
+    if (cgroup / "memory").is_dir():
+        cgroup = cgroup / "memory"
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat", "total_inactive_file")
+    try:
+        limit, used, stat = ((cgroup / name).read_text().strip() for name in names[:3])
+    except OSError:
+        return memory
+    if not limit.isdigit() or int(limit) >= memory[0]:
+        return memory
+    cached = next((line.split()[1] for line in stat.splitlines() if line.startswith(f"{names[3]} ")), "0")
+    return int(limit), max(0, min(memory[1], int(limit) - int(used) + int(cached)))
 
 
 def visible_indices(count: int, uuids: list[str], setting: str | None) -> tuple[int, ...]:

@@ -183,11 +183,18 @@ class MemoryEstimate(PlanValue):
     total: int
     available: int | None
     """Free memory of the device when the plan was made; None where it could not be read."""
+    host: int = 0
+    """Pinned memory of the host, in which layers wait that offload. Not part of the total."""
+    host_available: int | None = None
+    """Free memory of the host when the plan was made, where it is not the device; None where it could not be read."""
 
     @property
     def allocated(self) -> int:
         """What a GPU's allocator is expected to count at its peak: all but context, kernels and lost space."""
         return self.total - self.reserve
+
+
+Sends = Literal["all", "attended", "input"]
 
 
 class LayerCounts(PlanValue):
@@ -198,7 +205,10 @@ class LayerCounts(PlanValue):
     recompute: int
     """Query, key, value, gate and up are computed again."""
     offload: int
-    """The same and the output projection; inputs wait in host memory."""
+    """The same, and what they keep waits in host memory."""
+    sends: Sends = "all"
+    """What that is: all that a layer keeps that computes again; or its input and attention's output, for one more
+    product; or its input alone, for attention once more."""
 
 
 class MemoryFit(PlanValue):

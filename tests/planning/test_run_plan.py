@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,22 @@ def test_what_fits_beside_layers_that_compute_again_is_filled_by_others(tmp_path
     assert planned.layers is not None
     assert min(planned.layers.keep, planned.layers.recompute, planned.layers.offload) > 0
     assert f"{planned.layers.offload} wait on the host" in reason_of(planned, "acceleration.recompute")
+
+
+@pytest.mark.parametrize(("host", "sends", "share"), [(800, "attended", 1.0), (60, "input", 1.0), (30, "input", 0.9)])
+def test_layers_send_what_the_host_has_room_for(tmp_path: Path, host: int, sends: str, share: float) -> None:
+    on, long = replace(machine(24), ram_free_bytes=host * GIB), facts(max_length=100_000, longest=100_000)
+    planned = plan(tmp_path, "model.quantization=nf4", on=on, config=LLAMA_8B, data=long)
+    assert planned.layers is not None and planned.layers.sends == sends
+    assert (planned.layers.offload == 31) == (share == 1.0)
+    assert 0 < planned.memory.host <= 0.75 * host * GIB
+
+
+def test_a_host_without_room_for_what_the_recipe_asks_is_told(tmp_path: Path) -> None:
+    on, long = replace(machine(80), ram_free_bytes=8 * GIB), facts(max_length=64_000, longest=64_000)
+    asked = ("acceleration.recompute=offload", "training.micro_batch_size=1")
+    planned = plan(tmp_path, *asked, on=on, config=LLAMA_8B, data=long)
+    assert any("of its memory, and 8.0 GiB are free" in one for one in planned.warnings)
 
 
 def test_a_micro_batch_is_not_larger_than_keeps_the_gpu_busy(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tui_tuner.errors import TrainingError
 from tui_tuner.events import ModelReady, Outcome, Phase, PhaseStarted, RunFinished, TrainEvent, WarningRaised
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.own_layers.counts import plain_reason
+from tui_tuner.planning.own_layers.ways import Way, way_words
 
 
 def phases(
@@ -99,11 +100,8 @@ def _swaps(plan: RunPlan, model: TrainingModel) -> tuple[str, ...]:
 def _layers(plan: RunPlan, model: TrainingModel) -> str:
     if model.decoder is None:
         return f"the model's own layers: {model.obstacle}"
-    kept, recompute, offload = (0, 0, 0) if plan.layers is None else plan.layers.model_dump().values()
-    counts = ((kept, "keep everything"), (recompute, "compute products again"), (offload, "wait in host memory"))
-    said = ", ".join(f"{count} {what}" for count, what in counts if count)
     beside = plain_reason(plan.adapter)
-    words = f"decoder layers of tuner: {said}" if said else "decoder layers of tuner"
+    words = f"decoder {way_words(Way(plan.recompute, plan.layers))}".replace("layers:", "layers of tuner:")
     return words if beside is None else f"{words}; adapters beside the joined products ({beside})"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from tui_tuner.plan import AdapterPlan, DataFacts, Decision, LayerCounts, MemoryEstimate, ModelFacts
-from tui_tuner.planning.fitting.case import MemoryCase, longest_sequence
+from tui_tuner.planning.fitting.case import HOST_SHARE, MemoryCase, longest_sequence
 from tui_tuner.planning.machine_plan import MachineChoice
 from tui_tuner.planning.memory import GIB, MemorySettings
 from tui_tuner.planning.own_layers.counts import Recompute, own_layers_obstacle
@@ -63,6 +63,7 @@ def _settings(recipe: Recipe, machine: MachineChoice, data: DataFacts) -> Memory
         length=longest_sequence(data),
         chunked_loss=machine.kernels == "on",
         available=machine.available,
+        host_available=machine.host_available,
     )
 
 
@@ -76,17 +77,17 @@ def _wanted_sequences(recipe: Recipe, data: DataFacts) -> int:
 
 def _micro_batch(recipe: Recipe, case: MemoryCase, wanted: int, machine: MachineChoice) -> tuple[int, Way]:
     """Of the sizes that fit, each with the fastest way, the one that promises most tokens a second."""
-    asked, ways = recipe.training.micro_batch_size, case.ways(recipe.acceleration.recompute)
+    asked, recompute = recipe.training.micro_batch_size, recipe.acceleration.recompute
     if asked != "auto":
-        return asked, case.fastest(asked, ways) or ways[-1]
+        return asked, case.fastest(asked, recompute) or case.smallest(asked, recompute)
     if recipe.training.gradient_accumulation != "auto":
         wanted = max(1, wanted // recipe.training.gradient_accumulation)
     length = case.settings.length
     most = max(1, min(wanted, _most_tokens(case, machine) // length))
     sizes = [1 << exponent for exponent in range(most.bit_length())]
-    fitting = [(micro, way) for micro in sizes if (way := case.fastest(micro, ways)) is not None]
+    fitting = [(micro, way) for micro in sizes if (way := case.fastest(micro, recompute)) is not None]
     if not fitting:
-        return 1, ways[-1]
+        return 1, case.smallest(1, recompute)
     return max(fitting, key=lambda one: relative_speed(case.model, one[1], one[0] * length, length))
 
 
@@ -114,6 +115,12 @@ def _accumulation(recipe: Recipe, data: DataFacts, wanted: int, micro: int) -> i
 
 
 def _warnings(memory: MemoryEstimate, machine: MachineChoice) -> tuple[str, ...]:
+    if memory.host_available is not None and memory.host > HOST_SHARE * memory.host_available:
+        needed, free = memory.host / GIB, memory.host_available / GIB
+        return (
+            f"what layers send to the host takes {needed:.1f} GiB of its memory, and {free:.1f} GiB are free: the "
+            "system may end the run; set acceleration.recompute to another way, or shorten data.max_length",
+        )
     if memory.available is None or memory.total <= memory.available:
         return ()
     advice = "shorten data.max_length or choose a smaller model"

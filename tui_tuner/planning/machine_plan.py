@@ -32,6 +32,8 @@ class MachineChoice:
     """Processor threads that compute; None on a GPU."""
     available: int | None
     """Bytes that the run may use on its device; None where that could not be read."""
+    host_available: int | None = None
+    """Free memory of the host beside a GPU; None where there is none, or it could not be read."""
 
 
 def choose_machine(
@@ -70,6 +72,7 @@ def choose_machine(
         kernels=kernels,
         threads=threads if device == "cpu" else None,
         available=available,
+        host_available=(hardware.ram_free_bytes or None) if device == "cuda" else None,
     )
     return choice, decisions
 

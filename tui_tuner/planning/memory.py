@@ -8,6 +8,7 @@ from tui_tuner.planning.own_layers.memory import (
     backward_bytes,
     fp8_bytes,
     head_bytes,
+    host_bytes,
     idle_bytes,
     joined_bytes,
     kept_bytes,
@@ -60,6 +61,8 @@ class MemorySettings:
     """Tokens of the longest sequence."""
     chunked_loss: bool
     available: int | None
+    host_available: int | None = None
+    """Free memory of the host, where it is not the device's."""
 
 
 def estimate_memory(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> MemoryEstimate:
@@ -83,7 +86,13 @@ def estimate_memory(model: ModelFacts, adapter: AdapterPlan, settings: MemorySet
         "loss": loss_bytes(model, adapter, settings),
         "reserve": (GPU_RESERVE if settings.device == "cuda" else CPU_RESERVE) + int(lost * activations),
     }
-    return MemoryEstimate(**parts, total=sum(parts.values()), available=settings.available)
+    return MemoryEstimate(
+        **parts,
+        total=sum(parts.values()),
+        available=settings.available,
+        host=_host_bytes(model, adapter, settings),
+        host_available=settings.host_available,
+    )
 
 
 def weight_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
@@ -163,6 +172,13 @@ def _own_activation_bytes(
         taken += fp8_bytes(model, tokens, keeps_transposed=settings.keeps_transposed)
     scores = SCORES_ON_CPU * 4 * model.num_heads * tokens**2
     return taken + (LIBRARY_BYTES if settings.device == "cuda" else scores)
+
+
+def _host_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
+    if settings.layers is None:
+        return 0
+    tokens, element = settings.micro_batch_size * settings.length, _element_bytes(settings)
+    return host_bytes(model, settings.layers, tokens, element, _ranks(model, adapter))
 
 
 def _ranks(model: ModelFacts, adapter: AdapterPlan) -> int:

@@ -58,14 +58,17 @@ def _matrix_parameters(plan: RunPlan) -> tuple[float, float]:
 
 
 def _computed_again(plan: RunPlan) -> float:
-    """Our own layers compute q, k, v, gate and up again, offloaded ones o too; other models their whole forward."""
+    """Our own layers compute q, k, v, gate and up again, offloaded ones o and attention where they do not send what
+    these gave; other models their whole forward.
+    """
     model = plan.model
     if plan.recompute == "off":
         return 0.0
+    attention = mean_length(plan.data) * model.num_heads * model.head_dim
     if plan.layers is None:
-        queries = model.num_layers * model.num_heads * model.head_dim
-        return 2.0 * model.num_linear_parameters + 2.0 * mean_length(plan.data) * queries
+        return 2.0 * (model.num_linear_parameters + model.num_layers * attention)
     query, key_value = model.num_heads * model.head_dim, model.num_kv_heads * model.head_dim
-    again = model.hidden_size * (query + 2 * key_value + 2 * model.intermediate_size)
-    offloaded = again + model.hidden_size * query
+    again = float(model.hidden_size) * (query + 2 * key_value + 2 * model.intermediate_size)
+    offloaded = again + (model.hidden_size * query if plan.layers.sends != "all" else 0)
+    offloaded += attention if plan.layers.sends == "input" else 0.0
     return 2.0 * (plan.layers.recompute * again + plan.layers.offload * offloaded)

@@ -20,7 +20,7 @@ from tui_tuner.engine.model import TrainingModel
 from tui_tuner.engine.optimizers import trainable_groups
 from tui_tuner.hardware import probe_hardware
 from tui_tuner.kernels.cross_entropy import LossSum
-from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_LEAN, RECOMPUTE, Policy
+from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_INPUT, OFFLOAD_LEAN, RECOMPUTE, Policy
 from tui_tuner.kernels.linear_cross_entropy import Head
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.run_plan import make_plan
@@ -31,6 +31,7 @@ POLICIES = {
     "offload": OFFLOAD,
     "keep qkv": Policy(keeps_qkv=True),
     "offload, lean": OFFLOAD_LEAN,
+    "offload, input": OFFLOAD_INPUT,
 }
 ALL = tuple(range(len(LENGTHS)))
 BATCHES = {

@@ -80,9 +80,12 @@ def test_layers_go_to_the_host_last_and_only_beside_a_gpu(plan: RunPlan) -> None
     assert first is not None
     second = next_fit(on_gpu, first, lone)
     assert second is not None
-    last = next_fit(on_gpu, second, lone)
+    third = next_fit(on_gpu, second, lone)
+    assert third is not None
+    last = next_fit(on_gpu, third, lone)
     assert last is not None
-    assert (first.recompute, second.recompute, last.layers and last.layers.keep) == ("layers", "offload", 0)
+    assert (first.recompute, second.recompute, third.layers and third.layers.keep) == ("layers", "offload", 0)
+    assert last.layers is not None and last.layers.sends == "input"
     assert (next_fit(on_gpu, last, lone), next_fit(plan, first, lone)) == (None, None)
 
 

@@ -69,9 +69,21 @@ def test_layers_give_way_by_halves_until_all_but_the_last_wait_on_the_host(tmp_p
     seen = []
     while (following := with_smaller_way(before, fit)) is not None:
         fit = following
-        seen.append(tuple(fit.layers.model_dump().values()) if fit.layers else ())
+        assert fit.layers is not None
+        seen.append((fit.layers.keep, fit.layers.recompute, fit.layers.offload))
     assert seen[:5] == [(16, 16, 0), (8, 24, 0), (4, 28, 0), (2, 30, 0), (1, 31, 0)]
-    assert seen[5:] == [(1, 15, 16), (1, 7, 24), (1, 3, 28), (1, 1, 30), (1, 0, 31), (0, 1, 31)]
+    assert seen[5:] == [(1, 15, 16), (1, 7, 24), (1, 3, 28), (1, 1, 30), (1, 0, 31), (0, 1, 31), (0, 1, 31)]
+    assert fit.layers is not None and fit.layers.sends == "input"
+
+
+def test_layers_go_to_the_host_only_as_far_as_it_has_room(tmp_path: Path) -> None:
+    before = planned(tmp_path, 80)
+    memory = before.memory.model_copy(update={"host_available": 2 * GIB})
+    small, fit = before.model_copy(update={"memory": memory}), MemoryFit()
+    while (following := with_smaller_way(small, fit)) is not None:
+        fit = following
+    assert fit.layers is not None and fit.layers.sends == "input"
+    assert expected_peak(small, fit, ROWS, TOKENS).host <= 0.75 * 2 * GIB
 
 
 def test_a_fit_is_told_in_words(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tui_tuner.kernels.layer.workspace import Workspace
 from tui_tuner.kernels.lora.layout import LoraWeight
 from tui_tuner.plan import LayerCounts, ModelFacts
 from tui_tuner.planning.own_layers.counts import Recompute, layer_counts
-from tui_tuner.planning.own_layers.memory import LEAVING, joined_bytes, kept_bytes, shared_bytes
+from tui_tuner.planning.own_layers.memory import LEAVING, host_bytes, joined_bytes, kept_bytes, shared_bytes
 
 RANKS = 7 * 4
 """Of seven adapters in a layer."""
@@ -22,6 +22,8 @@ COUNTS = {
     "keep": LayerCounts(keep=1, recompute=0, offload=0),
     "recompute": LayerCounts(keep=0, recompute=1, offload=0),
     "offload": LayerCounts(keep=0, recompute=0, offload=1),
+    "offload, lean": LayerCounts(keep=0, recompute=0, offload=1, sends="attended"),
+    "offload, input": LayerCounts(keep=0, recompute=0, offload=1, sends="input"),
 }
 FACTS = ModelFacts(
     source="", folder=None, model_type="llama", architecture="", family="llama", is_accelerated=True, dtype="float32",
@@ -43,7 +45,7 @@ def facts_of(case: str, head_dim: int) -> ModelFacts:
 
 @pytest.mark.parametrize("policy", COUNTS)
 @pytest.mark.parametrize("case", ["llama", "gemma3"])
-def test_what_a_layer_keeps(tmp_path: Path, case: str, policy: str) -> None:
+def test_what_a_layer_keeps_and_sends(tmp_path: Path, case: str, policy: str) -> None:
     decoder = decoder_of(twins(tmp_path, case, batches=[]).prepared.model)
     tokens = in_one_line(BATCHES["packed"])
     stack = replace(decoder.stack, layers=decoder.stack.layers[:1], policies=(POLICIES[policy],))
@@ -51,6 +53,7 @@ def test_what_a_layer_keeps(tmp_path: Path, case: str, policy: str) -> None:
         _, (saved,) = run_forward(decoder.embedded(tokens), stack, decoder.batch(tokens))
     facts = facts_of(case, decoder.stack.layers[0].shape.head_dim)
     assert bytes_of(saved) == pytest.approx(kept_bytes(facts, COUNTS[policy], len(tokens.ids), 4, RANKS), rel=0.01)
+    assert stack.host.waiting_bytes == host_bytes(facts, COUNTS[policy], len(tokens.ids), 4, RANKS)
 
 
 @pytest.mark.parametrize("recompute", ["off", "layers"])

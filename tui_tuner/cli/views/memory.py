@@ -48,6 +48,10 @@ def _staircase(memory: MemoryEstimate) -> Table:
         table.add_row(Text(name, style="label"), units.memory(size), stair)
         start += size
     filled = bar(memory.total * scale / BAR_WIDTH, BAR_WIDTH)
-    free = Text("░" * (int((memory.available or 0) * scale) - len(filled)), style="quiet")
-    table.add_row(Text("all", style="strong"), units.memory(memory.total), Text.assemble(filled, free))
+    room = Text("░" * (int((memory.available or 0) * scale) - len(filled)), style="quiet")
+    table.add_row(Text("all", style="strong"), units.memory(memory.total), Text.assemble(filled, room))
+    if memory.host:
+        free = "" if memory.host_available is None else f" {units.memory(memory.host_available)} of it are free"
+        words = Text(f"memory of the host, in which layers wait;{free}".rstrip(";"), style="quiet")
+        table.add_row(Text("pinned", style="label"), units.memory(memory.host), words)
     return table

@@ -22,18 +22,17 @@ from tui_tuner.engine.model import TrainingModel
 from tui_tuner.errors import ModelError
 from tui_tuner.families import LayerParts, ModelFamily, family_for
 from tui_tuner.kernels.flat_parameters import refresh_copies
-from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_LEAN, RECOMPUTE, Policy
+from tui_tuner.kernels.layer.parts import KEEP, OFFLOAD, OFFLOAD_INPUT, OFFLOAD_LEAN, RECOMPUTE, Policy
 from tui_tuner.kernels.layer.saved import HostMemory
 from tui_tuner.kernels.layer.stack import Stack
 from tui_tuner.kernels.layer.workspace import Workspace
 from tui_tuner.kernels.linear_cross_entropy import Head
-from tui_tuner.plan import RunPlan
+from tui_tuner.plan import RunPlan, Sends
 from tui_tuner.planning.own_layers.counts import layer_counts
 
 __all__ = ["GRAPHED_HIDDEN", "Prepared", "policies", "prepare", "refitted"]
 
-LEAN_TOKENS = 16384
-"""Tokens of a micro-batch above which the host would need too much: 12 GiB at 8B up to there."""
+OFFLOADS: Mapping[Sends, Policy] = {"all": OFFLOAD, "attended": OFFLOAD_LEAN, "input": OFFLOAD_INPUT}
 GRAPHED_HIDDEN = 2048
 """Hidden size up to which a step may be over before the host has launched it."""
 
@@ -124,12 +123,7 @@ def _stack(model: TrainingModel, trained: TrainedSet, layers: list[JoinedLayer],
 def policies(plan: RunPlan, num_layers: int) -> tuple[Policy, ...]:
     """The last layers keep most: their backward pass comes first, and what they kept is gone when others replay."""
     counts = plan.layers or layer_counts(plan.recompute, num_layers)
-    is_long = plan.schedule.micro_batch_size * plan.data.max_length > LEAN_TOKENS
-    return (
-        (OFFLOAD_LEAN if is_long else OFFLOAD,) * counts.offload
-        + (RECOMPUTE,) * counts.recompute
-        + (KEEP,) * counts.keep
-    )
+    return (OFFLOADS[counts.sends],) * counts.offload + (RECOMPUTE,) * counts.recompute + (KEEP,) * counts.keep
 
 
 def _rope_kinds(model: TrainingModel, family: ModelFamily) -> tuple[str | None, ...]:

@@ -1,11 +1,11 @@
 """The backward pass of one decoder layer. Gradients of adapters and norms are added where they belong; the one of the
 residual is written over on its way down.
 
-What was not kept is made again here: of the products only those of q, k, v and of gate and up (and of o, where the
-residual after it was not kept), never attention. Buffers are written over as soon as they were read for the last time:
-gate and up become their own gradients, and the gradient of their product becomes the product. An adapter's gradient
-needs the input of its product, which for kept products is only there after the norm's backward pass has made it again;
-so it comes last in each part.
+What was not kept is made again here: of the products those of q, k, v and of gate and up (and of o, where the residual
+after it was not kept), and attention only where its output was not kept. Buffers are written over as soon as they were
+read for the last time: gate and up become their own gradients, and the gradient of their product becomes the product.
+An adapter's gradient needs the input of its product, which for kept products is only there after the norm's backward
+pass has made it again; so it comes last in each part.
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ from tui_tuner.kernels.gated_product import GatedGradients
 from tui_tuner.kernels.layer import plain
 from tui_tuner.kernels.layer.forward import (
     RestWeights,
+    attend_again,
     attended_of,
     attention_inputs,
     input_buffer,
@@ -49,6 +50,8 @@ def backward(
     """grad: of the output [T, hidden], with room for the ranks of `down` and of `o`; becomes the gradient of the input
     where that is wanted.
     """
+    if saved.attended is None:
+        attend_again(saved, layer, batch, space)
     weights = RestWeights.of(layer, space)
     grad_attended = space.matrix("grad_attended", len(grad.wide), layer.shape.queries)
     for rows in space.passes(len(grad.wide)):

@@ -30,12 +30,24 @@ def forward(x: Tensor, layer: Layer, batch: Batch, space: Workspace, policy: Pol
     saved = _room(x, layer, policy)
     saved.masks = None if batch.seed is None else Masks(batch.seed)
     qkv = project_qkv(saved, layer, layer.qkv.weight(space), space)
-    attended = attention.forward(attention_inputs(qkv.wide, layer, batch, space), batch.layouts[layer.shape.scores])
-    saved.attended, saved.state = attended.output.reshape(len(x), layer.shape.queries), attended.state
+    _attend(saved, qkv, layer, batch, space)
     weights, result = RestWeights.of(layer, space), torch.empty_like(x)
     for rows in space.passes(len(x)):
         _rest(saved.rows(rows), result[rows], layer, weights, space)
+    if policy is not None and not policy.keeps_attended:
+        saved.attended, saved.state = None, ()
     return result, saved
+
+
+def attend_again(saved: Saved, layer: Layer, batch: Batch, space: Workspace) -> None:
+    """Put back what forward had before its passes, where it did not keep attention's output; q, k, v stay shared."""
+    saved.qkv = project_qkv(saved, layer, layer.qkv.weight(space), space, is_again=True)
+    _attend(saved, saved.qkv, layer, batch, space)
+
+
+def _attend(saved: Saved, qkv: Extended, layer: Layer, batch: Batch, space: Workspace) -> None:
+    attended = attention.forward(attention_inputs(qkv.wide, layer, batch, space), batch.layouts[layer.shape.scores])
+    saved.attended, saved.state = attended.output.reshape(len(qkv.wide), layer.shape.queries), attended.state
 
 
 @dataclass(frozen=True, slots=True)

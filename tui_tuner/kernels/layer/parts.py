@@ -30,6 +30,8 @@ class Policy:
     keeps_qkv: bool = False
     keeps_middle: bool = False
     """The residual after attention; without it the output projection is computed again."""
+    keeps_attended: bool = True
+    """Attention's output; without it q, k, v and attention are computed again."""
     on_host: bool = False
     """All of this but q, k, v and gate, up waits in pinned host memory."""
 
@@ -42,6 +44,8 @@ OFFLOAD = Policy(keeps_middle=True, on_host=True)
 """As RECOMPUTE; what it keeps waits on the host."""
 OFFLOAD_LEAN = Policy(on_host=True)
 """A third less on the host, for one more product in backward."""
+OFFLOAD_INPUT = Policy(on_host=True, keeps_attended=False)
+"""A third of it, for that product and attention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What a layer leaves for its backward pass, and the pinned host memory where some of it may wait."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ class Saved:
     x: Tensor | None
     """[T, hidden], the layer's input."""
     attended: Tensor | None
-    """[T, queries]."""
+    """[T, queries]; without it there is no `state`."""
     ranks: Tensor | None
     """[T, sum of the ranks]: x A^T of all products, side by side as `Layer.ranks` says."""
     state: tuple[Tensor, ...]
@@ -56,13 +56,16 @@ ON_THE_WAY = 2
 """Layers whose copies to the host may be under way; their device memory is given back when those have arrived."""
 
 
+SMALLEST_PIECE = 2**20
+
+
 class HostMemory:
     """Copies on the host, in buffers that are made once; copies travel on a stream of their own."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._buffers: dict[tuple[int, int], Tensor] = {}
+        self._buffers: dict[tuple[int, int], PiecedBuffer] = {}
         self._shapes: dict[int, list[tuple[torch.Size, torch.dtype]]] = {}
         self._leaving: deque[tuple[Sequence[Tensor], torch.cuda.Event]] = deque()
         self._arriving: dict[int, tuple[list[Tensor], torch.cuda.Event | None]] = {}
@@ -74,12 +77,12 @@ class HostMemory:
         targets = [self._buffer(layer, index, tensor) for index, tensor in enumerate(tensors)]
         if self._stream is None:
             for target, tensor in zip(targets, tensors, strict=True):
-                target.copy_(tensor)
+                target.take(tensor)
             return
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
             for target, tensor in zip(targets, tensors, strict=True):
-                target.copy_(tensor, non_blocking=True)
+                target.take(tensor)
         self._leaving.append((tensors, self._stream.record_event()))
         self._settle(ON_THE_WAY)
 
@@ -98,17 +101,17 @@ class HostMemory:
             return
         self._settle(0)
         arriving = [torch.empty(shape, dtype=dtype, device=self._device) for shape, dtype in self._shapes.pop(layer)]
-        sources = [self._buffers[layer, index][: one.numel()].view(one.shape) for index, one in enumerate(arriving)]
+        sources = [self._buffers[layer, index] for index, _ in enumerate(arriving)]
         if self._stream is None:
             for target, source in zip(arriving, sources, strict=True):
-                target.copy_(source)
+                source.give(target)
             self._arriving[layer] = arriving, None
             return
         # The new tensors' memory may still be in use by what was launched before.
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
             for target, source in zip(arriving, sources, strict=True):
-                target.copy_(source, non_blocking=True)
+                source.give(target)
         self._arriving[layer] = arriving, self._stream.record_event()
 
     def receive(self, layer: int) -> list[Tensor]:
@@ -127,10 +130,53 @@ class HostMemory:
         self._arriving.clear()
         self._shapes.clear()
 
-    def _buffer(self, layer: int, index: int, tensor: Tensor) -> Tensor:
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the tensors that wait here now."""
+        return sum(shape.numel() * dtype.itemsize for sent in self._shapes.values() for shape, dtype in sent)
+
+    def _buffer(self, layer: int, index: int, tensor: Tensor) -> "PiecedBuffer":
         buffer = self._buffers.get((layer, index))
-        if buffer is None or buffer.numel() < tensor.numel() or buffer.dtype != tensor.dtype:
-            pinned = self._stream is not None
-            buffer = torch.empty(tensor.numel(), dtype=tensor.dtype, pin_memory=pinned)
+        if buffer is None or buffer.num_bytes < tensor.nbytes:
+            # The old one goes first: there may not be room for both.
+            self._buffers.pop((layer, index), None)
+            buffer = PiecedBuffer(tensor.nbytes, is_pinned=self._stream is not None)
             self._buffers[layer, index] = buffer
-        return buffer[: tensor.numel()].view(tensor.shape)
+        return buffer
+
+
+class PiecedBuffer:
+    """Host memory in pieces of a power of two bytes: torch rounds each pinned allocation up to one, so that a long
+    context in one piece could take twice its bytes.
+    """
+
+    def __init__(self, num_bytes: int, *, is_pinned: bool) -> None:
+        sizes = piece_sizes(num_bytes)
+        self._pieces = [torch.empty(size, dtype=torch.uint8, pin_memory=is_pinned) for size in sizes]
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(piece.numel() for piece in self._pieces)
+
+    def take(self, tensor: Tensor) -> None:
+        """Copy a contiguous tensor here, on the current stream where it is on a GPU."""
+        for piece, part in self._pairs(tensor):
+            piece.copy_(part, non_blocking=True)
+
+    def give(self, tensor: Tensor) -> None:
+        """Copy back what was taken from a tensor of this size."""
+        for piece, part in self._pairs(tensor):
+            part.copy_(piece, non_blocking=True)
+
+    def _pairs(self, tensor: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        left = tensor.view(-1).view(torch.uint8)
+        for piece in self._pieces:
+            part, left = left[: piece.numel()], left[piece.numel() :]
+            if part.numel():
+                yield piece[: part.numel()], part
+
+
+def piece_sizes(num_bytes: int) -> list[int]:
+    """Powers of two, the largest first, whose sum is `num_bytes` or up to SMALLEST_PIECE more."""
+    units = max(1, -(-num_bytes // SMALLEST_PIECE))
+    return [SMALLEST_PIECE << bit for bit in reversed(range(units.bit_length())) if units >> bit & 1]

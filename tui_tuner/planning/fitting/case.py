@@ -1,11 +1,15 @@
 """One run's estimate of memory as a function of its micro-batch and of what its layers keep."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tui_tuner.plan import AdapterPlan, DataFacts, MemoryEstimate, ModelFacts, RunPlan
+from tui_tuner.plan import AdapterPlan, DataFacts, MemoryEstimate, ModelFacts, RunPlan, Sends
 from tui_tuner.planning.memory import MemorySettings, estimate_memory
-from tui_tuner.planning.own_layers.ways import Way, own_ways, theirs
+from tui_tuner.planning.own_layers.counts import layer_counts
+from tui_tuner.planning.own_layers.memory import LEAN_TOKENS, SENDS
+from tui_tuner.planning.own_layers.ways import Way, own_ways, sending, theirs
+
+HOST_SHARE = 0.75
+"""Of the host's free memory that layers may take: it is pinned, so that nothing of it can be swapped for anyone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,18 @@ class MemoryCase:
         return estimate_memory(self.model, self.adapter, settings)
 
     def fits(self, micro_batch_size: int, way: Way) -> bool:
+        """Whether the device has room."""
         available = self.settings.available
         return available is None or self.estimate(micro_batch_size, way).total + self.above <= available
 
-    def fastest(self, micro_batch_size: int, ways: Sequence[Way]) -> Way | None:
-        """The first that fits of ways in order of their size, the largest first; None where not even the last does."""
+    def fits_host(self, micro_batch_size: int, way: Way) -> bool:
+        """Whether the host has room for what waits there."""
+        available = self.settings.host_available
+        return available is None or self.estimate(micro_batch_size, way).host <= HOST_SHARE * available
+
+    def fastest(self, micro_batch_size: int, asked: str) -> Way | None:
+        """The fastest way that fits, of those that the recipe leaves open; None where not even the smallest does."""
+        ways = self.ways(micro_batch_size, asked)
         if self.fits(micro_batch_size, ways[0]):
             return ways[0]
         if not self.fits(micro_batch_size, ways[-1]):
@@ -41,13 +52,28 @@ class MemoryCase:
             low, high = (low, middle) if self.fits(micro_batch_size, ways[middle]) else (middle + 1, high)
         return ways[low]
 
-    def ways(self, asked: str) -> tuple[Way, ...]:
-        """What may be chosen from, by the recipe's `acceleration.recompute`."""
+    def smallest(self, micro_batch_size: int, asked: str) -> Way:
+        """What is left where nothing fits."""
+        return self.ways(micro_batch_size, asked)[-1]
+
+    def ways(self, micro_batch_size: int, asked: str) -> tuple[Way, ...]:
+        """What may be chosen from, by the recipe's `acceleration.recompute`; the largest first."""
         if not self.has_own_layers:
             return theirs(asked)  # type: ignore[arg-type]
         # On a processor the host's memory is the device's.
-        may_offload = self.settings.device == "cuda"
-        return own_ways(asked, self.model.num_layers, may_offload=may_offload)  # type: ignore[arg-type]
+        may_offload, sends = self.settings.device == "cuda", self.sends(micro_batch_size)
+        ways = own_ways(asked, self.model.num_layers, may_offload=may_offload, sends=sends)  # type: ignore[arg-type]
+        return tuple(way for way in ways if self.fits_host(micro_batch_size, way)) or ways
+
+    def sends(self, micro_batch_size: int) -> Sends:
+        """What layers send that offload: as much as the host has room for where all of them do."""
+        if self.settings.device != "cuda":
+            return SENDS[0]
+        all_offload = layer_counts("offload", self.model.num_layers)
+        is_long = micro_batch_size * self.settings.length > LEAN_TOKENS
+        choices = SENDS[1:] if is_long else SENDS
+        ways = {sends: sending(Way("offload", all_offload), sends) for sends in choices}
+        return next((sends for sends, way in ways.items() if self.fits_host(micro_batch_size, way)), SENDS[-1])
 
 
 def longest_sequence(data: DataFacts) -> int:
@@ -69,5 +95,6 @@ def case_of(plan: RunPlan) -> MemoryCase:
         length=longest_sequence(plan.data),
         chunked_loss=plan.kernels == "on",
         available=plan.memory.available,
+        host_available=plan.memory.host_available,
     )
     return MemoryCase(plan.model, plan.adapter, settings, plan.layers is not None)

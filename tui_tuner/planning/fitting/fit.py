@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tui_tuner.plan import MemoryEstimate, MemoryFit, RunPlan
 from tui_tuner.planning.fitting.case import MemoryCase, case_of
-from tui_tuner.planning.own_layers.ways import Way, smaller, way_words
+from tui_tuner.planning.own_layers.ways import Way, sending, smaller, way_words
 
 
 def fitted(plan: RunPlan, fit: MemoryFit) -> RunPlan:
@@ -27,9 +27,15 @@ def with_way(fit: MemoryFit, way: Way) -> MemoryFit:
 def with_smaller_way(plan: RunPlan, fit: MemoryFit) -> MemoryFit | None:
     """The same with layers that keep less; None where they keep the least already."""
     way = smaller(way_of_fit(plan, fit))
+    if way is None or way.recompute != "offload":
+        return None if way is None else with_way(fit, way)
     # On a processor the host's memory is the device's.
-    is_useless = way is not None and way.recompute == "offload" and plan.device == "cpu"
-    return None if way is None or is_useless else with_way(fit, way)
+    if plan.device == "cpu":
+        return None
+    case, rows = case_of(plan), plan.schedule.micro_batch_size if fit.rows is None else fit.rows
+    if way.layers is not None and way.layers.sends != "input":
+        way = sending(way, case.sends(rows))
+    return with_way(fit, way) if case.fits_host(rows, way) else None
 
 
 def fit_words(plan: RunPlan, fit: MemoryFit) -> str:
@@ -58,11 +64,10 @@ def refit(plan: RunPlan, fit: MemoryFit, rows: int, tokens: int, above: int) -> 
     if plan.recipe.acceleration.recompute != "auto" or plan.memory.available is None:
         return fit
     case = replace(_with_length(case_of(plan), -(-tokens // rows)), above=above)
-    ways = case.ways("auto")
-    while (way := case.fastest(rows, ways)) is None and rows > 1:
+    while (way := case.fastest(rows, "auto")) is None and rows > 1:
         rows = (rows + 1) // 2
         fit = fit.model_copy(update={"rows": rows})
-    way = way or ways[-1]
+    way = way or case.smallest(rows, "auto")
     return fit if way == way_of_fit(plan, fit) else with_way(fit, way)
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from tui_tuner.families import family_for
-from tui_tuner.plan import AdapterPlan, LayerCounts
+from tui_tuner.plan import AdapterPlan, LayerCounts, Sends
 
 Recompute = Literal["off", "selective", "layers", "offload"]
 
@@ -35,7 +35,7 @@ def plain_reason(adapter: AdapterPlan) -> str | None:
     return " with ".join(reasons) or None
 
 
-def layer_counts(recompute: Recompute, num_layers: int) -> LayerCounts:
+def layer_counts(recompute: Recompute, num_layers: int, sends: Sends = "all") -> LayerCounts:
     """All layers alike, but for the last: its backward pass follows at once, so that what it keeps costs least.
 
     Where others compute again it keeps everything, and where they wait on the host it only computes again.
@@ -44,5 +44,5 @@ def layer_counts(recompute: Recompute, num_layers: int) -> LayerCounts:
     if recompute == "off":
         return LayerCounts(keep=num_layers, recompute=0, offload=0)
     if recompute == "offload":
-        return LayerCounts(keep=0, recompute=1, offload=others)
+        return LayerCounts(keep=0, recompute=1, offload=others, sends=sends)
     return LayerCounts(keep=1, recompute=others, offload=0)

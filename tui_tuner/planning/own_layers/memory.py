@@ -6,7 +6,7 @@ hold them against the tensors that are really made, and against peaks measured o
 """
 
 from tui_tuner.families import family_for
-from tui_tuner.plan import AdapterPlan, LayerCounts, ModelFacts
+from tui_tuner.plan import AdapterPlan, LayerCounts, ModelFacts, Sends
 
 RANK_PLACES = 64
 """Ranks of the projections of one input are rounded up to this."""
@@ -17,6 +17,12 @@ PASS_TOKENS = 8192
 PASS_MULTIPLE = 128
 LEAVING = 2
 """Layers whose inputs may be on their way to the host at the same time."""
+
+
+LEAN_TOKENS = 16_384
+"""Of a micro-batch, above which layers that offload do not send the residual: 12 GiB at 8B up to there."""
+SENDS: tuple[Sends, ...] = ("all", "attended", "input")
+"""From the fastest to the one that asks the host for least."""
 
 
 def kept_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
@@ -30,7 +36,13 @@ def kept_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int
     statistics = 4 * model.num_heads + (16 if branches else 8)
     recompute = element * (2 * hidden + queries + branches + ranks) + statistics
     keep = recompute + element * (queries + 2 * keys + 2 * wide + 2 * RANK_PLACES)
-    return tokens * (layers.keep * keep + layers.recompute * recompute + layers.offload * statistics)
+    offload = statistics - (4 * model.num_heads if layers.sends == "input" else 0)
+    return tokens * (layers.keep * keep + layers.recompute * recompute + layers.offload * offload)
+
+
+def host_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
+    """What waits in the host's memory."""
+    return layers.offload * tokens * element * _sent(model, layers, ranks)
 
 
 def shared_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, *, is_quantised: bool) -> int:
@@ -57,9 +69,12 @@ def backward_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element:
     The gradients of q, k and v with what attention makes them in (float32 sums for q, gradients of keys and values for
     each head), and inputs that arrive from the host: of the next layer, or of two at a time.
     """
-    hidden, queries, keys, _ = _widths(model)
+    _, queries, keys, _ = _widths(model)
     attention = element * (queries + 2 * keys) + 4 * queries + (2 * element * queries if keys < queries else 0)
-    arriving = (1 if layers.keep or layers.recompute else 2) * (2 * hidden + queries + ranks) if layers.offload else 0
+    arriving = (1 if layers.keep or layers.recompute else 2) * _sent(model, layers, ranks) if layers.offload else 0
+    if layers.sends == "input":
+        # Its output again, and the statistics of its softmax.
+        attention += element * queries + 4 * model.num_heads
     return tokens * (element * arriving + attention)
 
 
@@ -67,9 +82,8 @@ def head_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int
     """What is alive beside kept and shared tensors while the loss is computed, apart from logits: the decoder's output
     and its norm, and inputs that are on their way to the host.
     """
-    hidden, queries, _, _ = _widths(model)
-    leaving = min(LEAVING, layers.offload) * (2 * hidden + queries + ranks)
-    return tokens * element * (2 * hidden + leaving)
+    leaving = min(LEAVING, layers.offload) * _sent(model, layers, ranks)
+    return tokens * element * (2 * model.hidden_size + leaving)
 
 
 def idle_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int) -> int:
@@ -106,6 +120,14 @@ def joined_bytes(model: ModelFacts, adapter: AdapterPlan, element: int, *, is_qu
     outputs = queries + 2 * keys + hidden + 2 * wide + hidden
     corners = 0 if is_quantised else JOINED * RANK_PLACES
     return model.num_layers * element * RANK_PLACES * (inputs + outputs + corners)
+
+
+def _sent(model: ModelFacts, layers: LayerCounts, ranks: int) -> int:
+    """Elements of a token that a layer sends to the host."""
+    hidden, queries, _, _ = _widths(model)
+    branches = 2 * hidden if _has_branch_norms(model) else 0
+    attended = 0 if layers.sends == "input" else queries
+    return hidden + branches + ranks + attended + (hidden if layers.sends == "all" else 0)
 
 
 def _scratch(model: ModelFacts) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_tuner.plan import LayerCounts, ModelFacts
+from tui_tuner.plan import LayerCounts, ModelFacts, Sends
 from tui_tuner.planning.own_layers.counts import Recompute, layer_counts
 
 OFFLOAD_COST = 1.16
@@ -30,18 +30,23 @@ class Way:
     """None where the model computes its layers itself."""
 
 
-def own_ways(asked: Recompute | Literal["auto"], num_layers: int, *, may_offload: bool) -> tuple[Way, ...]:
+def own_ways(
+    asked: Recompute | Literal["auto"], num_layers: int, *, may_offload: bool, sends: Sends = "all"
+) -> tuple[Way, ...]:
     """From the fastest to the smallest, as far as the recipe leaves it open.
 
     Computing again frees more memory for less time than the host does, so that layers wait there only when all others
     compute again. One layer keeps everything until all others wait: its backward pass follows at once.
+
+    Args:
+        sends: what layers send that offload.
     """
-    ways = tuple(_chain(num_layers))
+    ways = tuple(_chain(num_layers, sends))
     if asked == "auto":
         return ways if may_offload else tuple(one for one in ways if one.recompute != "offload")
     if asked == "selective":
         return tuple(one for one in ways if one.recompute == "selective") or ways[:1]
-    return (ways[0],) if asked == "off" else (next(one for one in reversed(ways) if _is_all(one, asked)),)
+    return (ways[0],) if asked == "off" else (next(one for one in ways if _is_all(one, asked)),)
 
 
 def theirs(asked: Recompute | Literal["auto"]) -> tuple[Way, ...]:
@@ -57,13 +62,18 @@ def smaller(way: Way) -> Way | None:
         return Way("layers", None) if way.recompute == "off" else None
     if counts.keep > 1:
         keep = counts.keep // 2
-        return way_of(LayerCounts(keep=keep, recompute=counts.recompute + counts.keep - keep, offload=counts.offload))
+        return way_of(_with(counts, keep=keep, recompute=counts.recompute + counts.keep - keep))
     if counts.keep == 0:
-        return None
+        return None if counts.sends == "input" else sending(way, "input")
     if counts.recompute > 0:
         again = counts.recompute // 2
-        return way_of(LayerCounts(keep=counts.keep, recompute=again, offload=counts.offload + counts.recompute - again))
-    return way_of(LayerCounts(keep=0, recompute=1, offload=counts.offload))
+        return way_of(_with(counts, recompute=again, offload=counts.offload + counts.recompute - again))
+    return way_of(_with(counts, keep=0, recompute=1))
+
+
+def sending(way: Way, sends: Sends) -> Way:
+    """The same with layers that send this where they offload."""
+    return way if way.layers is None else Way(way.recompute, _with(way.layers, sends=sends))
 
 
 def way_of(counts: LayerCounts) -> Way:
@@ -86,7 +96,7 @@ def way_words(way: Way) -> str:
         (counts.offload, "wait on the host"),
     )
     said = ", ".join(f"{count} {what}" for count, what in parts if count)
-    return f"layers: {said}"
+    return f"layers: {said}{', with their inputs only' if counts.offload and counts.sends == 'input' else ''}"
 
 
 def busy_tokens(model: ModelFacts) -> int:
@@ -101,19 +111,25 @@ def relative_speed(model: ModelFacts, way: Way, tokens: int, length: int) -> flo
     return busy / (1.0 + _again(model, way, length))
 
 
-def _chain(num_layers: int) -> Iterator[Way]:
+def _chain(num_layers: int, sends: Sends) -> Iterator[Way]:
     for keep in range(num_layers, 0, -1):
         yield way_of(LayerCounts(keep=keep, recompute=num_layers - keep, offload=0))
     for offload in range(1, num_layers):
-        yield way_of(LayerCounts(keep=1, recompute=num_layers - 1 - offload, offload=offload))
-    yield way_of(layer_counts("offload", num_layers))
+        yield way_of(LayerCounts(keep=1, recompute=num_layers - 1 - offload, offload=offload, sends=sends))
+    yield way_of(layer_counts("offload", num_layers, sends))
+    if sends != "input":
+        yield way_of(layer_counts("offload", num_layers, "input"))
+
+
+def _with(counts: LayerCounts, **changes: object) -> LayerCounts:
+    return counts.model_copy(update=changes)
 
 
 def _is_all(way: Way, asked: Recompute) -> bool:
     """Whether all layers but the last do what was asked; all of them where there is one only."""
     counts = way.layers
     assert counts is not None
-    return counts == layer_counts(asked, counts.keep + counts.recompute + counts.offload)
+    return counts == layer_counts(asked, counts.keep + counts.recompute + counts.offload, counts.sends)
 
 
 def _again(model: ModelFacts, way: Way, length: int) -> float:
@@ -126,4 +142,6 @@ def _again(model: ModelFacts, way: Way, length: int) -> float:
     if way.layers is None:
         return 0.0 if way.recompute == "off" else model.num_layers * (2 * products + 2 * attention) / whole
     widest = 2 * hidden * (queries + 2 * keys + 2 * wide)
-    return widest * (way.layers.recompute + OFFLOAD_COST * way.layers.offload) / whole
+    offloaded = OFFLOAD_COST * widest + (2 * hidden * queries if way.layers.sends != "all" else 0)
+    offloaded += 2 * attention if way.layers.sends == "input" else 0
+    return (widest * way.layers.recompute + offloaded * way.layers.offload) / whole

@@ -62,6 +62,8 @@ def memory_lines(estimate: MemoryEstimate, width: int, glyphs: Glyphs, inks: Ink
         line.append(f"{name:<{LABEL_WIDTH}}", style=inks.muted)
         lines.append(line.append(f"{memory(size):>9}", style=inks.plain))
     lines.append(_fit_words(estimate, glyphs, inks))
+    if estimate.host:
+        lines.append(Text(f"and {memory(estimate.host)} of the host's memory", style=inks.muted))
     return Text("\n").join(lines)
 
 
