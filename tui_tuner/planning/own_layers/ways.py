@@ -46,7 +46,7 @@ def own_ways(
         return ways if may_offload else tuple(one for one in ways if one.recompute != "offload")
     if asked == "selective":
         return tuple(one for one in ways if one.recompute == "selective") or ways[:1]
-    return (ways[0],) if asked == "off" else (next(one for one in ways if _is_all(one, asked)),)
+    return (ways[0],) if asked == "off" else tuple(one for one in ways if _is_all(one, asked))
 
 
 def theirs(asked: Recompute | Literal["auto"]) -> tuple[Way, ...]:
