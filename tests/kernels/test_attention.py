@@ -49,7 +49,8 @@ def question(dtype: torch.dtype = torch.bfloat16, head_dim: int = 128, **others:
         (question(), TURING, "reference"),
         (question(packed=True), Machine(capability=(9, 0), has_flash=False), "efficient"),
         (question(), Machine(capability=(9, 0), has_cudnn=False), "flash"),
-        (question(), Machine(capability=None), "reference"),
+        (question(), Machine(capability=None), "cpu"),
+        (question(softcap=50.0), Machine(capability=None), "reference"),
     ],
 )
 def test_the_path_is_the_fastest_that_can_do_it(asked: Question, machine: Machine, path: Path) -> None:
@@ -70,13 +71,24 @@ def results(inputs: Inputs, grad: Tensor, layout: Layout) -> tuple[Tensor, ...]:
     return attended.output, gradients.q, gradients.k, gradients.v
 
 
-@pytest.mark.parametrize("path", ["triton", "reference"])
+@pytest.mark.parametrize("path", ["triton", "reference", "cpu"])
 @pytest.mark.parametrize(
     ("documents", "scores"),
     [("pack", name) for name in SCORES] + [("batch", "plain"), ("padded slots", "window and softcap")],
 )
 def test_every_path_of_a_cpu_computes_what_float64_does(path: Path, documents: str, scores: str) -> None:
+    if path == "cpu" and SCORES[scores].softcap is not None:
+        pytest.skip("capped scores go to the reference")
     _compare_with_float64(path, DOCUMENTS[documents], SCORES[scores])
+
+
+def test_scores_of_a_pack_on_a_cpu_grow_with_its_longest_document_and_not_with_the_pack() -> None:
+    documents = pack_of([64] * 128, 64 * 128, CPU)
+    inputs, grad = case(documents.tokens)
+    for scores in (Scores(0.3), Scores(0.3, softcap=5.0)):
+        with torch.profiler.profile(profile_memory=True) as profile:
+            results(inputs, grad, Layout(documents, scores, op.path_for(inputs.q, documents, scores).path))
+        assert max(event.cpu_memory_usage for event in profile.events()) < 4 * 2 * documents.tokens**2 / 10
 
 
 def _compare_with_float64(path: Path, documents: Documents, scores: Scores) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tui_tuner import kernels
-from tui_tuner.engine.kernel_check import check_kernels
+from tui_tuner.engine.checks.kernels import check_kernels
 from tui_tuner.errors import MachineError
 from tui_tuner.kernels import self_test
 from tui_tuner.kernels.checking import Check

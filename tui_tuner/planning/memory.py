@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tui_tuner.families import family_for
 from tui_tuner.plan import AdapterPlan, LayerCounts, MemoryEstimate, ModelFacts
 from tui_tuner.planning.own_layers.memory import (
     backward_bytes,
@@ -33,7 +34,9 @@ FRAGMENTATION_OF_OURS = 0.03
 LIBRARY_BYTES = 64 * 2**20
 """Work spaces of cuBLAS, which the allocator counts."""
 SCORES_ON_CPU = 6
-"""Float32 matrices of all tokens with all tokens, for each head, that plain attention has at the same time."""
+"""Float32 matrices of a sequence's tokens with each other, for each head, that plain attention has at the same time."""
+HEADS_ON_CPU = 8
+"""Tensors of the queries' size that torch's attention for processors has, which knows no shared heads."""
 # AdamW holds two moments a parameter: 4 bytes each, or 1 byte each with a float32 scale for 256 (bitsandbytes).
 OPTIMIZER_BYTES = {
     "adamw": 8.0,
@@ -170,8 +173,15 @@ def _own_activation_bytes(
     taken += plain_bytes(model, adapter, tokens, element)
     if settings.quantization == "fp8":
         taken += fp8_bytes(model, tokens, keeps_transposed=settings.keeps_transposed)
-    scores = SCORES_ON_CPU * 4 * model.num_heads * tokens**2
-    return taken + (LIBRARY_BYTES if settings.device == "cuda" else scores)
+    return taken + (LIBRARY_BYTES if settings.device == "cuda" else _attention_on_cpu(model, tokens, settings.length))
+
+
+def _attention_on_cpu(model: ModelFacts, tokens: int, length: int) -> int:
+    """Plain attention where scores are capped, else torch's kernel, which never has all scores."""
+    parts = family_for(model.model_type).layer
+    if parts is not None and parts.score_softcap is not None:
+        return SCORES_ON_CPU * 4 * model.num_heads * tokens * length
+    return HEADS_ON_CPU * 4 * model.num_heads * model.head_dim * tokens
 
 
 def _host_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:

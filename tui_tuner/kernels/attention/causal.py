@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tui_tuner.kernels.attention import kernel as attention_kernel
+from tui_tuner.kernels.attention import on_cpu
 from tui_tuner.kernels.attention.kernel import Scores
 from tui_tuner.kernels.attention.path import Choice, Machine, Path, Question, choose, is_windowed
 from tui_tuner.kernels.checking import Check, check_against, leaf, timed
@@ -90,6 +91,38 @@ def backward(grad: Tensor, inputs: Inputs, attended: Attended, layout: Layout) -
 
 
 def forward_reference(inputs: Inputs, layout: Layout) -> Attended:
+    if not _is_pack_on_cpu(inputs, layout):
+        return _forward_dense(inputs, layout)
+    parts = [_forward_dense(*_alone(inputs, layout, span)) for span in on_cpu.spans(layout.documents)]
+    sums = torch.cat([part.state[0] for part in parts], dim=-1)
+    return Attended(torch.cat([part.output for part in parts]), (sums,))
+
+
+def backward_reference(grad: Tensor, inputs: Inputs, attended: Attended, layout: Layout) -> Inputs:
+    if not _is_pack_on_cpu(inputs, layout):
+        return _backward_dense(grad, inputs, attended, layout)
+    parts = []
+    for span in on_cpu.spans(layout.documents):
+        of_document = Attended(attended.output[span], (attended.state[0][..., span],))
+        alone, one = _alone(inputs, layout, span)
+        parts.append(_backward_dense(grad[span], alone, of_document, one))
+    q, k, v = (torch.cat(tensors) for tensors in zip(*((part.q, part.k, part.v) for part in parts), strict=True))
+    return Inputs(q, k, v)
+
+
+def _is_pack_on_cpu(inputs: Inputs, layout: Layout) -> bool:
+    """Where documents are taken one after the other: their boundaries can be read without waiting for a device."""
+    return layout.documents.rows is None and inputs.q.device.type == "cpu"
+
+
+def _alone(inputs: Inputs, layout: Layout, span: slice) -> tuple[Inputs, Layout]:
+    """One document of a pack as a batch of one row."""
+    documents = batch_of(1, span.stop - span.start, inputs.q.device)
+    alone = Inputs(inputs.q[span], inputs.k[span], inputs.v[span])
+    return alone, Layout(documents, layout.scores, layout.path)
+
+
+def _forward_dense(inputs: Inputs, layout: Layout) -> Attended:
     raw, visible = _reference_scores(inputs, layout)
     masked = raw.masked_fill(~visible, float("-inf"))
     lse = masked.logsumexp(-1)
@@ -98,7 +131,7 @@ def forward_reference(inputs: Inputs, layout: Layout) -> Attended:
     return Attended(output.to(inputs.q.dtype), (lse,))
 
 
-def backward_reference(grad: Tensor, inputs: Inputs, attended: Attended, layout: Layout) -> Inputs:
+def _backward_dense(grad: Tensor, inputs: Inputs, attended: Attended, layout: Layout) -> Inputs:
     raw, visible = _reference_scores(inputs, layout)
     weights = torch.exp(raw.masked_fill(~visible, float("-inf")) - attended.state[0].unsqueeze(-1))
     q, out, dout = (_batched(wide(x), layout) for x in (inputs.q, attended.output, grad))
@@ -154,6 +187,16 @@ def _backward_triton(grad: Tensor, inputs: Inputs, attended: Attended, layout: L
     saved = (attended.output, attended.state[0])
     qkv = (inputs.q, inputs.k, inputs.v)
     return Inputs(*attention_kernel.backward(grad, qkv, saved, layout.documents, layout.scores))
+
+
+def _forward_on_cpu(inputs: Inputs, layout: Layout) -> Attended:
+    output, sums = on_cpu.forward((inputs.q, inputs.k, inputs.v), layout.documents, layout.scores)
+    return Attended(output, (sums,))
+
+
+def _backward_on_cpu(grad: Tensor, inputs: Inputs, attended: Attended, layout: Layout) -> Inputs:
+    saved = (attended.output, attended.state[0])
+    return Inputs(*on_cpu.backward(grad, (inputs.q, inputs.k, inputs.v), saved, layout.documents, layout.scores))
 
 
 def _forward_cudnn(inputs: Inputs, layout: Layout) -> Attended:
@@ -245,6 +288,7 @@ def _for_efficient(inputs: Inputs, layout: Layout) -> tuple[Tensor, Tensor, Tens
 
 FORWARD: dict[Path, Callable[[Inputs, Layout], Attended]] = {
     "reference": forward_reference,
+    "cpu": _forward_on_cpu,
     "triton": _forward_triton,
     "cudnn": _forward_cudnn,
     "flash": _forward_flash,
@@ -252,6 +296,7 @@ FORWARD: dict[Path, Callable[[Inputs, Layout], Attended]] = {
 }
 BACKWARD: dict[Path, Callable[[Tensor, Inputs, Attended, Layout], Inputs]] = {
     "reference": backward_reference,
+    "cpu": _backward_on_cpu,
     "triton": _backward_triton,
     "cudnn": _backward_cudnn,
     "flash": _backward_flash,

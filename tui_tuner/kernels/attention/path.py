@@ -5,9 +5,9 @@ from typing import Literal
 
 import torch
 
-Path = Literal["reference", "cudnn", "flash", "efficient", "triton"]
+Path = Literal["reference", "cpu", "cudnn", "flash", "efficient", "triton"]
 """cudnn, flash, efficient: torch's own kernels, called directly so that backward needs no second forward. triton: ours.
-reference: plain torch with all scores in memory."""
+cpu: torch's kernel for processors, document by document. reference: plain torch with all scores in memory."""
 
 AMPERE, HOPPER = (8, 0), (9, 0)
 
@@ -45,8 +45,10 @@ class Choice:
 
 def choose(question: Question, machine: Machine) -> Choice:
     """The fastest path that can do it."""
-    if machine.capability is None or question.dtype == torch.float64:
-        return Choice("reference", "no fast kernel for this device or for float64")
+    if machine.capability is None:
+        return _path_on_cpu(question)
+    if question.dtype == torch.float64:
+        return Choice("reference", "no fast kernel for float64")
     if question.dtype == torch.bfloat16 and machine.capability < AMPERE:
         return Choice("reference", "bfloat16 needs compute capability 8.0 for every fast kernel")
     if question.softcap is not None:
@@ -54,6 +56,12 @@ def choose(question: Question, machine: Machine) -> Choice:
     if question.head_dim > 256 or question.head_dim % 8:
         return Choice("triton", f"heads of {question.head_dim}: library kernels take multiples of 8 up to 256")
     return _library_path(question, machine, machine.capability)
+
+
+def _path_on_cpu(question: Question) -> Choice:
+    if question.softcap is None:
+        return Choice("cpu", "torch's kernel for processors, one document after the other")
+    return Choice("reference", "capped scores: torch's kernel for processors does not have them")
 
 
 def _library_path(question: Question, machine: Machine, capability: tuple[int, int]) -> Choice:
