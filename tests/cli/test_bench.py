@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.terminal import ROOT, TUNER
 from tui_tuner.cli import main
+from tui_tuner.hardware import probe_hardware
 
 Bench = Callable[..., tuple[int, str, str]]
 
@@ -67,6 +68,16 @@ def test_options_that_make_no_sense_are_named(bench: Bench, tmp_path: Path, argu
     code, shown, said = bench(*arguments)
     assert (code, shown) == (2, "")
     assert message in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["--shape", "8b"], ["--peers", "--case", "tiny-keep,8b-fp8-keep"]])
+def test_a_large_model_is_not_begun_on_a_processor(bench: Bench, tmp_path: Path, arguments: list[str]) -> None:
+    if probe_hardware().gpus:
+        pytest.skip("there is a GPU")
+    code, shown, said = bench(*arguments)
+    assert (code, shown) == (2, "")
+    assert "A random model of shape 8b needs a GPU, and there is none here." in said
     assert not list(tmp_path.iterdir())
 
 

@@ -25,6 +25,10 @@ def test_a_line_of_one_kind_needs_no_marks() -> None:
     assert lines_of(("one\n", False), ("two\nthree", True)) == ["· one⏎", "▌ two⏎", "▌ three"]
 
 
+def test_a_tab_can_be_told_from_spaces() -> None:
+    assert lines_of(("a\tb", True)) == ["▌ a⇥   b"]
+
+
 def test_marks_stand_under_wide_characters() -> None:
     assert lines_of(("数学", False), ("语🙂", True)) == ["▖ 数学语🙂", "      ▔▔▔▔"]
 

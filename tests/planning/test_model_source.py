@@ -10,7 +10,7 @@ from huggingface_hub import errors
 from tests.planning.model_folders import write_config, write_weights
 from tui_tuner.errors import ModelError, RecipeError, TunerError
 from tui_tuner.families.llama import LLAMA
-from tui_tuner.planning.hub_cache import cached_models
+from tui_tuner.planning.hub.cache import cached_models
 from tui_tuner.planning.model_source import LocatedModel, locate_model
 from tui_tuner.recipe import ModelSection
 

@@ -4,18 +4,19 @@ import importlib.machinery
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.plans import llama_plan, scripted_events, step_finished
+from tui_tuner.errors import Change
 from tui_tuner.events import RunResumed
 from tui_tuner.plan import RunPlan
 from tui_tuner.recipe import TrackerName
 from tui_tuner.trackers.sending import TrackerSet, tracker_problems
 from tui_tuner.trackers.services import NOTHING_ELSE
-from tui_tuner.trackers.tracked import settings_of
+from tui_tuner.trackers.tracked import points_in, settings_of
 
 Calls = list[tuple[str, dict[str, Any]]]
 
@@ -125,6 +126,40 @@ def test_a_resumed_run_opens_a_second_event_file(tmp_path: Path) -> None:
     trackers.take(RunResumed(folder=str(tmp_path), step=2))
     trackers.take(step_finished(3))
     assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+
+
+def resumed(folder: Path, monkeypatch: pytest.MonkeyPatch, resume: RunResumed) -> Calls:
+    """Steps 2 to 4 of a run that goes on, and that had come to step 3 before."""
+    calls: Calls = []
+    monkeypatch.setitem(sys.modules, "trackio", Fake("trackio", calls))
+    earlier = points_in([step_finished(one) for one in (1, 2, 3)])
+    trackers = TrackerSet(plan_with("trackio"), folder / "one", earlier)
+    trackers.take(resume)
+    for step in (2, 3, 4):
+        trackers.take(step_finished(step))
+    return calls
+
+
+def test_steps_that_are_taken_again_are_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = resumed(tmp_path, monkeypatch, RunResumed(folder=str(tmp_path), step=1))
+    assert [one["step"] for name, one in calls if name == "log"] == [4]
+
+
+def test_steps_that_come_out_otherwise_are_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted = (Change(what="training.seed", before="1", now="2"),)
+    calls = resumed(tmp_path, monkeypatch, RunResumed(folder=str(tmp_path), step=1, accepted=accepted))
+    assert [one["step"] for name, one in calls if name == "log"] == [2, 3, 4]
+
+
+def test_mlflow_goes_on_in_the_run_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no checkpoint had been saved yet: else what is not sent again would be missing."""
+    calls: Calls = []
+    mlflow, known = Fake("mlflow", calls), SimpleNamespace(info=SimpleNamespace(run_id="known"))
+    mlflow.search_runs = lambda *_, **__: [known]  # type: ignore[attr-defined]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "file:///nowhere")
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    TrackerSet(plan_with("mlflow"), tmp_path / "one").take(RunResumed(folder=str(tmp_path), step=0))
+    assert dict(calls)["start_run"]["run_id"] == "known"
 
 
 def test_a_missing_package_is_named_with_its_remedy() -> None:

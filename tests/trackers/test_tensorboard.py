@@ -74,8 +74,8 @@ def read(path: Path) -> list[Read]:
     return events
 
 
-def run_in(folder: Path, first_step: int = 0) -> TrackedRun:
-    return TrackedRun(name="one", project="tuner", folder=folder, settings={}, first_step=first_step)
+def run_in(folder: Path, resumes_after: int | None = None) -> TrackedRun:
+    return TrackedRun(name="one", project="tuner", folder=folder, settings={}, resumes_after=resumes_after)
 
 
 def test_the_checksum_is_that_of_rfc_3720() -> None:
@@ -94,7 +94,7 @@ def test_numbers_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_takes_back_what_comes_again(tmp_path: Path) -> None:
-    board = TensorBoard(run_in(tmp_path, first_step=20))
+    board = TensorBoard(run_in(tmp_path, resumes_after=20))
     board.close(has_failed=False)
     assert [(one.step, one.session) for one in read(board.path)] == [(0, b""), (21, b"\x08\x01")]
 

@@ -36,6 +36,6 @@ def command(
 
         runs_folder = live.runs_folder.absolute()
         raise typer.Exit(open_app(real_environment(runs_folder), attach_to=(runs_folder, live.run_id)))
-    from tui_tuner.cli.attaching import attach
+    from tui_tuner.cli.watching.attaching import attach
 
     raise typer.Exit(attach(live, as_json=as_json))

@@ -28,7 +28,12 @@ from tui_tuner.cli import (
 from tui_tuner.cli.failures import report_bug, report_error
 from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, TunerError
 
-HELP = "Fine-tune a language model with LoRA, and prove that the adapter works."
+HELP = """\
+Fine-tune a language model with LoRA, and prove that the adapter works.
+
+`tuner` alone opens the app. It takes --folder FOLDER, which holds the runs, and --in-process, which keeps a run in the
+app's own process.
+"""
 EPILOG = """\
 Exit codes: 0 done; 1 doctor found a failure; 2 bad input; 3 labels that training would refuse; 4 training stopped
 itself; 70 a bug in tuner; 129, 130, 143 stopped by a hang-up, Ctrl-C, a TERM signal (what was trained is saved; Ctrl-C

@@ -20,7 +20,7 @@ def command(
 
     It needs two CPU cores and no network.
     """
-    from tui_tuner.cli.following import follow
+    from tui_tuner.cli.watching.following import follow
     from tui_tuner.starter import starter_recipe
 
     raise typer.Exit(follow(starter_recipe(str(folder)), as_json=as_json))

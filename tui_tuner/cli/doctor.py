@@ -39,7 +39,7 @@ def _kernels_pass(as_json: bool) -> bool:
     import math
 
     from tui_tuner.cli.terminal import print_json, show
-    from tui_tuner.engine.kernel_check import check_kernels
+    from tui_tuner.engine.checks.kernels import check_kernels
 
     checks = tuple(check_kernels())
     if as_json:

@@ -25,7 +25,7 @@ def command(verify: Verify = None, as_json: AsJson = False) -> None:
     import dataclasses
 
     from tui_tuner.cli.terminal import print_json, show
-    from tui_tuner.planning.hub_cache import cached_models, hub_cache_folder
+    from tui_tuner.planning.hub.cache import cached_models, hub_cache_folder
 
     if verify is not None:
         hashes = _hashes(verify)

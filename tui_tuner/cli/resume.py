@@ -22,7 +22,7 @@ def command(
 
     It refuses, with a table, where something that the run is made of has changed since.
     """
-    from tui_tuner.cli.following import follow_resumed
+    from tui_tuner.cli.watching.following import follow_resumed
     from tui_tuner.journal import find_run
 
     raise typer.Exit(follow_resumed(find_run(run, folder), accept=accept, as_json=as_json))

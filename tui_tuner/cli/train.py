@@ -30,7 +30,7 @@ def command(
     if detach:
         _launch(checked, as_json=as_json)
         return
-    from tui_tuner.cli.following import follow
+    from tui_tuner.cli.watching.following import follow
 
     raise typer.Exit(follow(checked, as_json=as_json))
 

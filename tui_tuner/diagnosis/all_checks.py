@@ -15,7 +15,7 @@ from tui_tuner.diagnosis.packages import package_checks
 from tui_tuner.diagnosis.session import session_checks
 from tui_tuner.diagnosis.terminal import terminal_checks
 from tui_tuner.hardware import Hardware, probe_hardware
-from tui_tuner.planning.hub_cache import hub_cache_folder
+from tui_tuner.planning.hub.cache import hub_cache_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tui_tuner import __version__, units
 from tui_tuner.diagnosis.check import Check
 from tui_tuner.hardware import Hardware
-from tui_tuner.planning.hub_cache import cached_models
+from tui_tuner.planning.hub.cache import cached_models
 
 MIN_FREE_DISK = 20 * 10**9
 

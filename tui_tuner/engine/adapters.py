@@ -4,7 +4,6 @@ Only this model's module instances are exchanged; no class is touched, and param
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -33,7 +32,7 @@ class TrainedTensor:
 
 @dataclass(frozen=True, slots=True)
 class TrainedSet:
-    """Everything that is trained in one model, and the switch that turns it off."""
+    """Everything that is trained in one model, and what was there before."""
 
     tensors: tuple[TrainedTensor, ...]
     adapters: dict[str, LoraLinear]
@@ -46,23 +45,6 @@ class TrainedSet:
     @property
     def num_parameters(self) -> int:
         return sum(one.parameter.numel() for one in self.tensors)
-
-    @contextmanager
-    def switched_off(self) -> Iterator[None]:
-        """Within, the model answers as the base does."""
-        tuned = {one.name: one.parameter.data for one in self.tensors if one.name in self.base_copies}
-        self._set(False, self.base_copies)
-        try:
-            yield
-        finally:
-            self._set(True, tuned)
-
-    def _set(self, is_active: bool, values: dict[str, Tensor]) -> None:
-        for adapter in self.adapters.values():
-            adapter.is_active = is_active
-        for one in self.tensors:
-            if one.name in values:
-                one.parameter.data = values[one.name].to(one.parameter.device)
 
 
 def add_adapters(model: nn.Module, plan: AdapterPlan, compute_dtype: torch.dtype) -> TrainedSet:

@@ -18,12 +18,12 @@ from tui_tuner.engine.checkpoints.identity import RunIdentity, device_name
 from tui_tuner.engine.checkpoints.random_state import restore
 from tui_tuner.engine.checkpoints.tensors import load_tensors
 from tui_tuner.engine.checkpoints.writing import CheckpointWriter
+from tui_tuner.engine.checks.packing import check_packing
 from tui_tuner.engine.continuing.loading import load_inherited
 from tui_tuner.engine.held_out import watch_held_out
 from tui_tuner.engine.loading import load_model, model_folder
 from tui_tuner.engine.loop import TrainingLoop
 from tui_tuner.engine.optimizers import build_optimizer, trainable_groups
-from tui_tuner.engine.packing_check import check_packing
 from tui_tuner.engine.saving.adapter_files import Provenance
 from tui_tuner.engine.saving.files import fingerprint
 from tui_tuner.engine.saving.results import ResultWriter

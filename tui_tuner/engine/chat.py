@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from tui_tuner.data.rendering.template_choice import PromptRenderer, choose_template
 from tui_tuner.data.rows import Message
@@ -138,19 +139,8 @@ def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> C
     if located.folder is None:
         raise AdapterError(f"The base model {base_name} is not on this machine.", "Connect to the network once.")
     on_gpu = torch.cuda.is_available() if device == "auto" else device == "cuda"
-    dtype = torch.bfloat16 if on_gpu else torch.float32
     with library_output_to(None), _told_of_full_memory():
-        module = load_module(
-            located.folder,
-            torch.device("cuda" if on_gpu else "cpu"),
-            dtype,
-            nf4_compute=dtype if quantization == "nf4" else None,
-            remote_code=False,
-        )
-        if quantization == "fp8":
-            hold_in_fp8(module)
-        if adapter is not None:
-            module = read_back(module, adapter)
+        module = _load(located.folder, adapter, quantization, on_gpu=on_gpu)
     has_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()
     tokenizer = load_text_tokenizer(adapter if adapter is not None and has_tokenizer else located.folder)
     template = choose_template("auto", tokenizer)
@@ -165,6 +155,16 @@ def open_chat(source: str, runs_folder: str = "runs", device: str = "auto") -> C
         template=template.description,
         device="cuda" if on_gpu else "cpu",
     )
+
+
+def _load(base: Path, adapter: Path | None, quantization: str, *, on_gpu: bool) -> nn.Module:
+    """The base as it was held in training, with the adapter on it."""
+    device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
+    nf4_compute = dtype if quantization == "nf4" else None
+    module = load_module(base, torch.device(device), dtype, nf4_compute=nf4_compute, remote_code=False)
+    if quantization == "fp8":
+        hold_in_fp8(module)
+    return module if adapter is None else read_back(module, adapter)
 
 
 @contextmanager

@@ -18,13 +18,13 @@ from tui_tuner.engine.checkpoints.random_state import capture
 from tui_tuner.engine.checkpoints.tensors import Numbers
 from tui_tuner.engine.checkpoints.training_state import TrainingState
 from tui_tuner.engine.checkpoints.writing import CheckpointWriter
+from tui_tuner.engine.checks.movement import WeightWatch, watch_weights
 from tui_tuner.engine.continuing.loading import LoadedAdapter
 from tui_tuner.engine.fitting.cutting import cut_step, next_fit
 from tui_tuner.engine.fitting.failing import clean_up, generators, is_out_of_memory, set_generators
 from tui_tuner.engine.fitting.probe import probe_memory
 from tui_tuner.engine.held_out import EXACT_MATCH, HeldOut, row_names
 from tui_tuner.engine.model import TrainingModel
-from tui_tuner.engine.movement import WeightWatch, watch_weights
 from tui_tuner.engine.optimizers import Optimizer
 from tui_tuner.engine.saving.results import ResultWriter
 from tui_tuner.errors import MachineError, TrainingError

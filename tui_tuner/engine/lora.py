@@ -22,7 +22,6 @@ class LoraLinear(nn.Module):
     per output row and held constant in the backward pass (Liu et al. 2024, section 4.3).
 
     It takes over the base module's own parameters under their own names, so that state-dict keys do not change.
-    `is_active = False` makes it the base module again.
     """
 
     def __init__(self, base: nn.Linear, plan: AdapterPlan, target: LoraTarget) -> None:
@@ -31,7 +30,7 @@ class LoraLinear(nn.Module):
         self.weight, self.bias = base.weight, base.bias
         self.weight_scales: Tensor | None
         self.register_buffer("weight_scales", scales_of(base), persistent=False)
-        self.scaling, self.dropout, self.is_active = plan.scaling_of(target), plan.dropout, True
+        self.scaling, self.dropout = plan.scaling_of(target), plan.dropout
         device, rank = base.weight.device, plan.rank_of(target)
         self.lora_A = nn.Parameter(torch.empty(rank, base.in_features, device=device))
         self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
@@ -41,8 +40,6 @@ class LoraLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         base_O = project(x, self.weight, self.bias, self.weight_scales)
-        if not self.is_active:
-            return base_O
         dropped = functional.dropout(x, self.dropout, self.training)
         delta_O = functional.linear(functional.linear(dropped, self.lora_A.to(x.dtype)), self.lora_B.to(x.dtype))
         if self.lora_magnitude_vector is None:

@@ -3,8 +3,8 @@
 import traceback
 from collections.abc import Iterator
 
+from tui_tuner.engine.checks.loss_watch import LossWatch
 from tui_tuner.engine.gpu_failure import machine_error
-from tui_tuner.engine.loss_watch import LossWatch
 from tui_tuner.errors import TunerError
 from tui_tuner.events import RunFailed, RunState, StepFinished, TrainEvent
 from tui_tuner.journal import RunJournal

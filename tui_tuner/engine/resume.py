@@ -15,7 +15,13 @@ from tui_tuner.data.dataset import LabelledData
 from tui_tuner.engine.batches import epoch_sequences, order_hash
 from tui_tuner.engine.building import base_fingerprint, identity_of, library_versions
 from tui_tuner.engine.checkpoints.choosing import Checkpoint, Damaged, newest_whole, set_aside
-from tui_tuner.engine.checkpoints.identity import label_changes, other_changes, recipe_changes, refusal
+from tui_tuner.engine.checkpoints.identity import (
+    check_same_tensors,
+    label_changes,
+    other_changes,
+    recipe_changes,
+    refusal,
+)
 from tui_tuner.engine.labelling import label_with_progress
 from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.phases import phases
@@ -34,13 +40,15 @@ from tui_tuner.events import (
     WarningRaised,
 )
 from tui_tuner.hardware import probe_hardware
-from tui_tuner.journal import RunJournal, read_state
+from tui_tuner.journal import RunJournal, read_events, read_state
 from tui_tuner.journal.writing import RECIPE_NAME
 from tui_tuner.plan import RunPlan
+from tui_tuner.planning.model_source import locate_model
 from tui_tuner.planning.preflight import bytes_needed_to_resume, check_folder
 from tui_tuner.planning.run_plan import fetch_weights, make_plan, refine_plan
 from tui_tuner.recipe import read_recipe
 from tui_tuner.trackers.sending import TrackerSet
+from tui_tuner.trackers.tracked import points_in
 
 
 def resume(folder: Path, controls: Controls, *, accept: bool = False) -> Iterator[TrainEvent]:
@@ -67,9 +75,14 @@ def resume(folder: Path, controls: Controls, *, accept: bool = False) -> Iterato
         check_folder(folder, bytes_needed_to_resume(base.plan))
         yield labelling_of(base.plan)
         material = yield from _material(base)
+        if checkpoint is not None:
+            check_same_tensors(
+                folder.name, checkpoint.identity.plan.adapter, material.plan.adapter, material.other_changes
+            )
         if material.changes and not accept:
             raise refusal(folder.name, material.label_changes, material.other_changes)
-        recorder = Recorder(journal, before, TrackerSet(material.plan, folder))
+        earlier = points_in(read_events(folder)) if material.plan.recipe.output.trackers else frozenset()
+        recorder = Recorder(journal, before, TrackerSet(material.plan, folder, earlier))
         yield from recorded(_rest(base, material, damaged, controls, recorder), recorder)
 
 
@@ -92,8 +105,16 @@ class _Basis:
             plan = make_plan(recipe, probe_hardware()).model_copy(update={"rendered_at": now})
         else:
             # Not a new plan: free memory may have changed, and the batches with it.
-            plan = checkpoint.identity.plan.model_copy(update={"recipe": recipe})
+            plan = _with_model_found(checkpoint.identity.plan.model_copy(update={"recipe": recipe}))
         return cls(checkpoint=checkpoint, plan=plan, changes=changes)
+
+
+def _with_model_found(plan: RunPlan) -> RunPlan:
+    """The plan with the model's files where they are now: a project, or the hub's cache, may have been moved."""
+    if plan.model.folder is None or Path(plan.model.folder).is_dir():
+        return plan
+    located = locate_model(plan.recipe.model)
+    return plan.model_copy(update={"model": plan.model.model_copy(update={"folder": str(located.folder)})})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from tui_tuner.controls import Controls
 from tui_tuner.data.dataset import LabelledData
 from tui_tuner.data.label_pieces import label_pieces
 from tui_tuner.data.tokenizer import load_text_tokenizer
-from tui_tuner.engine.batch_check import check_batches
 from tui_tuner.engine.building import library_versions
+from tui_tuner.engine.checks.batches import check_batches
 from tui_tuner.engine.labelling import label_with_progress
 from tui_tuner.engine.library_output import library_output_to
 from tui_tuner.engine.loading import model_folder

@@ -1,15 +1,9 @@
 """The runs folders that this person used, so that a login that starts elsewhere finds the runs."""
 
-import os
 from pathlib import Path
 
 KNOWN_NAME = "runs_folders.txt"
 MAX_KNOWN = 50
-
-
-def default_state_folder() -> Path:
-    """Where this user's state is kept, by the XDG base directory settings."""
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "tuner"
 
 
 def known_folders(state_folder: Path) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tui_tuner.errors import ModelError
 from tui_tuner.plan import NameDecision
-from tui_tuner.planning.hub_cache import CachedModel, cached_models
+from tui_tuner.planning.hub.cache import CachedModel, cached_models
 from tui_tuner.planning.inheriting.strengths import CONFIG_FILE as ADAPTER_CONFIG
 from tui_tuner.planning.json_files import read_json_object
 from tui_tuner.planning.model_card import read_licence

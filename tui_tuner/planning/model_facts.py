@@ -23,11 +23,6 @@ class BaseModel:
     modules: tuple[ModuleShape, ...]
 
 
-def read_model_facts(located: LocatedModel, section: ModelSection) -> ModelFacts:
-    """The facts alone. Raises as `read_base_model` does."""
-    return read_base_model(located, section).facts
-
-
 def read_base_model(located: LocatedModel, section: ModelSection) -> BaseModel:
     """Read config.json and the weight headers of a located model.
 

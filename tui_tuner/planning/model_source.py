@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tui_tuner.errors import ModelError, Problem, RecipeError
+from tui_tuner.places import is_folder, is_there, path_of
 from tui_tuner.plan import NameDecision
-from tui_tuner.planning.hub_cache import cached_models, find_cached
-from tui_tuner.planning.hub_fetch import Fetch, fetch_from_hub, fetch_small_files, is_hub_id
+from tui_tuner.planning.hub.cache import cached_models, find_cached
+from tui_tuner.planning.hub.fetch import Fetch, fetch_from_hub, fetch_small_files, is_hub_id
 from tui_tuner.planning.name_mapping import decide_name
 from tui_tuner.recipe import ModelSection
 
@@ -37,18 +38,18 @@ def locate_model(
         ModelError: nothing by that name, no network, or a gated repository.
         RecipeError: a revision was named for a local folder.
     """
-    local = Path(section.source).expanduser()
-    if local.exists() or not is_hub_id(section.source):
+    local = path_of(section.source)
+    if is_there(local) or not is_hub_id(section.source):
         return _local(section, local)
     return _from_hub(section, cache_folder, fetch)
 
 
 def _local(section: ModelSection, folder: Path) -> LocatedModel:
-    if not folder.exists():
+    if not is_there(folder):
         raise ModelError(
             f"The model folder {folder} does not exist.", "Check the path, or name a hub id such as org/name."
         )
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ModelError(f"{folder} is a file, not a model folder.", "Name the folder that holds config.json.")
     if section.revision is not None:
         message = f'is "{section.revision}", but {folder} is a local folder; leave the revision out'

@@ -6,10 +6,11 @@ from pathlib import Path
 from tui_tuner.errors import ModelError, Problem, RecipeError
 from tui_tuner.hardware import Hardware
 from tui_tuner.journal.speeds import MeasuredSpeed, measured_speeds
+from tui_tuner.places import path_of
 from tui_tuner.plan import AdapterPlan, DataFacts, Decision, ModelFacts, NameDecision, RunPlan
 from tui_tuner.planning.adapters.plan import adapter_decisions, plan_adapter
 from tui_tuner.planning.batch_plan import choose_batch
-from tui_tuner.planning.hub_fetch import Fetch, fetch_from_hub, fetch_model
+from tui_tuner.planning.hub.fetch import Fetch, fetch_from_hub, fetch_model
 from tui_tuner.planning.inheriting.adapter import InheritedAdapter
 from tui_tuner.planning.inheriting.reading import read_adapter
 from tui_tuner.planning.inheriting.recipe import inherit, is_inherited
@@ -146,7 +147,7 @@ def _inherited(recipe: Recipe) -> InheritedAdapter | None:
     if recipe.adapter.method == "full":
         message = 'is "full", but model.adapter names an adapter to go on training; keep one'
         raise RecipeError([Problem(path="adapter.method", message=message)])
-    return read_adapter(Path(recipe.model.adapter).expanduser())
+    return read_adapter(path_of(recipe.model.adapter))
 
 
 def _assemble(

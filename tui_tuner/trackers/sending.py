@@ -14,7 +14,7 @@ from tui_tuner.plan import RunPlan
 from tui_tuner.recipe import TrackerName
 from tui_tuner.trackers.services import Mlflow, Trackio, Wandb
 from tui_tuner.trackers.tensorboard import TensorBoard
-from tui_tuner.trackers.tracked import TrackedRun, Tracker, settings_of, values_of
+from tui_tuner.trackers.tracked import Point, TrackedRun, Tracker, settings_of, values_of
 
 _LOG = logging.getLogger(__name__)
 TRACKERS: Mapping[TrackerName, Callable[[TrackedRun], Tracker]] = {
@@ -25,6 +25,8 @@ TRACKERS: Mapping[TrackerName, Callable[[TrackedRun], Tracker]] = {
 }
 OWN = ("tensorboard",)
 """Trackers that need no package."""
+REPLACING = ("tensorboard",)
+"""Trackers that forget the steps that a resumed run takes again, where it says from which step on."""
 
 
 def tracker_problems(names: tuple[TrackerName, ...]) -> list[Problem]:
@@ -42,8 +44,9 @@ def tracker_problems(names: tuple[TrackerName, ...]) -> list[Problem]:
 class TrackerSet:
     """The trackers of one run, from its first event to its last."""
 
-    def __init__(self, plan: RunPlan, folder: Path) -> None:
-        self._plan, self._folder = plan, folder
+    def __init__(self, plan: RunPlan, folder: Path, earlier: frozenset[Point] = frozenset()) -> None:
+        """`earlier`: what a run that goes on has sent already. Steps that it takes again are not sent twice."""
+        self._plan, self._folder, self._earlier = plan, folder, earlier
         self._trackers: dict[TrackerName, Tracker] = {}
         self._warnings: list[WarningRaised] = []
 
@@ -51,8 +54,10 @@ class TrackerSet:
         """Begin with RunStarted or RunResumed, pass numbers on, end with the run. Raises nothing of a tracker."""
         match event:
             case RunStarted():
-                self._open(0)
+                self._open(None)
             case RunResumed():
+                if event.accepted:
+                    self._earlier = frozenset()  # The same steps come out otherwise.
                 self._open(event.step)
             case RunFinished() | RunFailed():
                 self._close(has_failed=isinstance(event, RunFailed))
@@ -68,17 +73,20 @@ class TrackerSet:
         found = values_of(event)
         if found is not None:
             step, values = found
+            was_sent = (type(event).__name__, step) in self._earlier
             for name, tracker in list(self._trackers.items()):
+                if was_sent and name not in REPLACING:
+                    continue
                 self._try(name, partial(tracker.log, step, values, event.time))
 
-    def _open(self, first_step: int) -> None:
+    def _open(self, resumes_after: int | None) -> None:
         output = self._plan.recipe.output
         run = TrackedRun(
             name=self._folder.name,
             project=output.project,
             folder=self._folder,
             settings=settings_of(self._plan),
-            first_step=first_step,
+            resumes_after=resumes_after,
         )
         for name in output.trackers:
             if name not in self._trackers:

@@ -67,7 +67,7 @@ class Wandb:
             resume="allow",
             settings=settings,
         )
-        # Its own step may only grow; a run that was resumed takes some steps again.
+        # Its own step may only grow; a run that was resumed may take some steps again.
         self._run.define_metric(STEP)
         self._run.define_metric("*", step_metric=STEP)
 
@@ -92,7 +92,7 @@ class Mlflow:
         experiment = self._mlflow.set_experiment(run.project)
         client = self._mlflow.MlflowClient()
         earlier = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{run.name}'", max_results=1)
-        if earlier and run.first_step:
+        if earlier and run.resumes_after is not None:
             self._mlflow.start_run(run_id=earlier[0].info.run_id, log_system_metrics=False)
             return
         self._mlflow.start_run(run_name=run.name, log_system_metrics=False)

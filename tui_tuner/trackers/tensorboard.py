@@ -9,7 +9,6 @@ import socket
 import struct
 import time
 from functools import cache
-from pathlib import Path
 
 from tui_tuner.trackers.tracked import TrackedRun
 
@@ -30,9 +29,10 @@ class TensorBoard:
         self.path = folder / name
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._write(_field(3, b"brain.Event:2"), 0, time.time())
-        if run.first_step:
-            # TensorBoard drops what an earlier file has from this step on.
-            self._write(_field(7, _number(1, _SESSION_START)), run.first_step + 1, time.time())
+        if run.resumes_after is not None:
+            # TensorBoard drops what an earlier file has from this step on; without a checkpoint step 0 comes again too.
+            first = run.resumes_after + 1 if run.resumes_after else 0
+            self._write(_field(7, _number(1, _SESSION_START)), first, time.time())
 
     def log(self, step: int, values: dict[str, float], time: float) -> None:
         pairs = (_field(1, name.encode()) + _key(2, _FLOAT) + struct.pack("<f", one) for name, one in values.items())
@@ -46,11 +46,6 @@ class TensorBoard:
     def _write(self, what: bytes, step: int, wall_time: float) -> None:
         """One Event: wall_time = 1, step = 2, and one of file_version = 3, summary = 5, session_log = 7."""
         os.write(self._file, record(_key(1, _DOUBLE) + struct.pack("<d", wall_time) + _number(2, step) + what))
-
-
-def tensorboard_folder(run_folder: Path) -> Path:
-    """What `tensorboard --logdir` is given."""
-    return run_folder / FOLDER
 
 
 def record(content: bytes) -> bytes:

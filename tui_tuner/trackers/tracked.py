@@ -1,5 +1,6 @@
 """What trackers are told of a run: numbers by step, and the settings that a person compares runs by. Pure values."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,8 @@ from tui_tuner.plan import RunPlan
 from tui_tuner.redaction import redacted
 
 Setting = str | int | float | bool
+Point = tuple[str, int]
+"""Kind of event, and step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +22,8 @@ class TrackedRun:
     project: str
     folder: Path
     settings: dict[str, Setting]
-    first_step: int = 0
-    """Steps after this one are taken (again); what a tracker has of them counts no more."""
+    resumes_after: int | None = None
+    """Where a run goes on: steps after this one are taken again. None for a run that begins."""
 
 
 class Tracker(Protocol):
@@ -50,6 +53,11 @@ def values_of(event: TrainEvent) -> tuple[int, dict[str, float]] | None:
             return event.step, {"eval/loss": event.loss} | {f"eval/{name}": one for name, one in event.metrics.items()}
         case _:
             return None
+
+
+def points_in(events: Iterable[TrainEvent]) -> frozenset[Point]:
+    """Which numbers a run's events hold."""
+    return frozenset((type(event).__name__, found[0]) for event in events if (found := values_of(event)) is not None)
 
 
 def settings_of(plan: RunPlan) -> dict[str, Setting]:

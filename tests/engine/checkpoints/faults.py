@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.tiny_runs import recipe_in
-from tui_tuner.cli.following import follow, follow_resumed
+from tui_tuner.cli.watching.following import follow, follow_resumed
 from tui_tuner.events import StepFinished
 from tui_tuner.journal import read_events
 

@@ -13,10 +13,10 @@ from tui_tuner.engine import building
 from tui_tuner.errors import (
     EXIT_BAD_INPUT,
     EXIT_LABELS_REFUSED,
-    AdapterError,
     Change,
     DataError,
     ModelError,
+    RunError,
     TunerError,
 )
 from tui_tuner.events import RunFinished, RunResumed
@@ -165,8 +165,11 @@ def test_what_was_accepted_once_is_not_asked_again(run_folder: Path) -> None:
 
 def test_a_checkpoint_of_other_tensors_cannot_be_accepted(run_folder: Path) -> None:
     edit(run_folder, "rank = 4", "rank = 8")
-    with pytest.raises(AdapterError, match="has shape"):
+    before = (run_folder / "events.jsonl").read_bytes()
+    with pytest.raises(RunError, match="does not hold the tensors") as caught:
         go_on(run_folder, accept=True)
+    assert caught.value.changes == (Change(what="adapter.rank", before="4", now="8"),)
+    assert (run_folder / "events.jsonl").read_bytes() == before
 
 
 def test_a_data_set_that_vanished_is_named(run_folder: Path) -> None:
@@ -175,6 +178,28 @@ def test_a_data_set_that_vanished_is_named(run_folder: Path) -> None:
     assert isinstance(error, DataError)
     assert "rows.jsonl" in error.message
     assert "does not exist" in error.message
+
+
+def test_a_model_that_is_gone_is_named(run_folder: Path) -> None:
+    shutil.rmtree(run_folder.parents[1] / "model")
+    error = refused(run_folder)
+    assert isinstance(error, ModelError)
+    assert error.message == f"The model folder {run_folder.parents[1] / 'model'} does not exist."
+
+
+def test_a_model_that_was_moved_with_its_project_is_found_by_its_relative_name(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in [*tmp_path.rglob("recipe.toml"), *tmp_path.rglob("identity.json")]:
+        content = text.read_text()
+        for before in ("source = ", '"source":'):
+            content = content.replace(f'{before}"{tmp_path}/model"', f'{before}"model"')
+        text.write_text(content)
+    rehash(run_folder)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "model").rename(tmp_path / "moved" / "model")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert isinstance(go_on(run_folder)[-1], RunFinished)
 
 
 def test_a_truncated_shard_is_refused(run_folder: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,3 +214,13 @@ def test_while_a_disk_hangs_in_a_save_a_reader_sees_where_the_run_is(
         if at_step(5)(event):
             monkeypatch.undo()
     assert {2, 4} <= set(seen)
+
+
+def test_checkpoints_that_somebody_removes_while_a_run_goes_on_cost_it_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one" / "checkpoints"
+    for event in run(recipe_in(tmp_path, *SETTINGS, "output.name=one"), Controls()):
+        if at_step(3)(event):
+            shutil.rmtree(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert isinstance(event, RunFinished)
+    assert any(folder.glob("step-*"))

@@ -2,10 +2,12 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.planning.model_folders import base_model, write_raw_weights
 from tests.tiny import tiny_model
@@ -156,7 +158,7 @@ def test_a_head_that_the_config_lost_is_trained_again(tmp_path: Path) -> None:
     [
         ({"peft_type": "IA3"}, "is a IA3 adapter"),
         ({"peft_type": "LORA", "layer_replication": [[0, 1]]}, "uses layer_replication"),
-        ({"peft_type": "LORA", "bias": "all"}, "trains biases"),
+        ({"peft_type": "LORA", "kasa_config": {"beta": 0.1}}, "uses kasa_config"),
         ({"peft_type": "LORA", "r": 4}, "says rank 4, the weights have none"),
     ],
 )
@@ -181,6 +183,62 @@ def test_a_pickled_adapter_is_refused(tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80\x04")
     with pytest.raises(AdapterError, match="pickle"):
         read_adapter(tmp_path)
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write other tensors into an adapter's file."""
+    file = folder / "adapter_model.safetensors"
+    save_file(change(load_file(file)), file)
+
+
+def test_biases_that_were_trained_are_refused(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path, bias="all")
+    assert continued(tmp_path, config).num_trainable > 0, "this model has no biases: none were trained"
+    name = "base_model.model.model.layers.0.self_attn.q_proj.base_layer.bias"
+    rewritten(tmp_path, lambda tensors: {**tensors, name: next(iter(tensors.values()))[0].clone()})
+    with pytest.raises(AdapterError, match="trains biases"):
+        read_adapter(tmp_path)
+
+
+def test_a_whole_models_dump_is_named_as_one(tmp_path: Path) -> None:
+    write_adapter(tmp_path)
+    name = "base_model.model.model.layers.0.self_attn.q_proj.base_layer.weight"
+    rewritten(tmp_path, lambda tensors: {**tensors, name: next(iter(tensors.values())).clone()})
+    with pytest.raises(AdapterError, match=r"q_proj both in full and as an adapter"):
+        read_adapter(tmp_path)
+
+
+def test_an_adapter_in_parts_is_not_called_a_pickle(tmp_path: Path) -> None:
+    write_adapter(tmp_path)
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model-00001-of-00002.safetensors")
+    with pytest.raises(AdapterError, match="in parts"):
+        read_adapter(tmp_path)
+
+
+def test_a_folder_of_adapters_names_them(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "checkpoint-7")
+    with pytest.raises(AdapterError) as caught:
+        read_adapter(tmp_path)
+    assert caught.value.hint == "Name one of the adapters in it: checkpoint-7."
+
+
+def test_settings_that_tuner_does_not_know_are_told(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path)
+    file = tmp_path / "adapter_config.json"
+    assert read_adapter(tmp_path).unknown_settings == (), "all that PEFT itself writes is known"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "quantum_rank": 7, "old_switch": None}))
+    inherited = read_adapter(tmp_path)
+    told = adapter_decisions(continued(tmp_path, config), AdapterSection(), inherited)
+    assert "quantum_rank" in [one.value for one in told if "does not know" in one.reason]
+
+
+def test_a_head_trained_apart_from_its_tied_embeddings_is_named(tmp_path: Path) -> None:
+    config = write_adapter(tmp_path, modules_to_save=["embed_tokens"], ensure_weight_tying=True)
+    rewritten(tmp_path, lambda tensors: {name: one for name, one in tensors.items() if "embed_tokens" not in name})
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**settings, "modules_to_save": ["lm_head"]}))
+    with pytest.raises(AdapterError, match="has trained lm_head and lacks embed_tokens"):
+        continued(tmp_path, config)
 
 
 def test_a_missing_adapter_folder_is_named(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def show_labels(inputs: LabelInputs, choice: Choice | None, *, with_tokens: bool
         show(check_rows_block(choice.check, walked.rows, report, inputs.command))
         return report.refuses
     if choice is None:
-        show(report_view(report, walked.template, inputs.command, walked.max_length))
+        show(report_view(report, walked.template, inputs.command, walked.max_length, walked.packed))
     is_in_full = isinstance(choice, NumberedRow | NextRow)
     _show_rows(walked, is_in_full=is_in_full, with_tokens=with_tokens)
     if choice is None:

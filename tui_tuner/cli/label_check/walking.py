@@ -12,6 +12,7 @@ from rich.theme import Theme
 
 from tui_tuner.cli.label_check.choices import Choice, NextRow, NumberedRow
 from tui_tuner.cli.label_check.inputs import LabelInputs
+from tui_tuner.cli.label_check.packed import PackedRows, packed_rows
 from tui_tuner.cli.terminal import STYLES
 from tui_tuner.data.audit.report import LabelReport
 from tui_tuner.data.checked_rows import ReportProgress
@@ -30,6 +31,8 @@ class Walked:
     tokenizer: TextTokenizer
     max_length: int | None
     """None where nobody gave one, and none could be settled."""
+    packed: PackedRows | None = None
+    """None where rows are not packed, or no max length is known."""
 
 
 def walk(inputs: LabelInputs, choice: Choice) -> Walked:
@@ -38,7 +41,7 @@ def walk(inputs: LabelInputs, choice: Choice) -> Walked:
     Raises:
         TunerError: the data cannot be used, or the choice names a row that there is not.
     """
-    lengths = _Lengths()
+    lengths = _Lengths(len(inputs.data.sources))
     with progress_bar() as progress, open_audit(inputs, progress) as run:
         rows = lengths.measured(run.rows())
         chosen = choice.of(rows)
@@ -46,10 +49,12 @@ def walk(inputs: LabelInputs, choice: Choice) -> Walked:
             for _ in rows:
                 pass  # the length is settled by all of them
         walked = _walked(run, chosen, inputs.max_length)
-    if inputs.max_length is not None or inputs.context_length is None:
+    if inputs.max_length is not None:
+        return replace(walked, packed=packed_rows(inputs.data, lengths.training, inputs.max_length))
+    if inputs.context_length is None:
         return walked
     settled = settle_max_length(inputs.data, lengths.all, lengths.has_documents, inputs.context_length)
-    walked = replace(walked, max_length=settled)
+    walked = replace(walked, max_length=settled, packed=packed_rows(inputs.data, lengths.training, settled))
     is_row = isinstance(choice, NumberedRow)
     longest = max((_length_to_fit(row) for row in chosen), default=0) if is_row else lengths.longest
     if longest <= settled:
@@ -83,8 +88,11 @@ def _walked(run: AuditRun, rows: Sequence[AuditedRow], max_length: int | None) -
 class _Lengths:
     """The lengths of rows that walk past."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_sources: int) -> None:
+        self._num_sources = num_sources
         self.all: array[int] = array("q")
+        self.training: array[int] = array("i")
+        """Those of the rows to learn from that are kept."""
         self.longest = 0
         """Of those that may be too long."""
         self.has_documents = False
@@ -93,6 +101,8 @@ class _Lengths:
         for row in rows:
             if row.kind != "unusable":
                 self.all.append(len(row.input_ids))
+                if row.source < self._num_sources and len(row.input_ids):
+                    self.training.append(len(row.input_ids))
                 self.longest = max(self.longest, _length_to_fit(row))
                 self.has_documents |= row.kind == "document"
             yield row

@@ -7,6 +7,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tui_tuner import units
+from tui_tuner.cli.label_check.packed import PackedRows
 from tui_tuner.cli.views.blocks import bar, block, columns, facts, joined, mark, outside
 from tui_tuner.data.audit.findings import CHECKS
 from tui_tuner.data.audit.length_counts import CutCount, FitCount
@@ -17,16 +18,19 @@ SHOWN_ROWS = 6
 SEVERITIES = ("blocking", "warning", "note")
 
 
-def report_view(report: LabelReport, template: str, command: str, max_length: int | None = None) -> RenderableType:
+def report_view(
+    report: LabelReport, template: str, command: str, max_length: int | None = None, packed: PackedRows | None = None
+) -> RenderableType:
     """`template` says which chat template renders, `command` is the line that comes here again.
 
-    `max_length` may be known where the report has none, because no row is longer.
+    `max_length` may be known where the report has none, because no row is longer; `packed` is None where rows are not.
     """
     return Group(
         "",
         _labels_block(report, template),
         _lengths_block(report),
         _cuts_block(report, command, max_length),
+        *([] if packed is None else [_packing_block(packed)]),
         _checks_block(report, command),
     )
 
@@ -116,6 +120,15 @@ def _cuts_block(report: LabelReport, command: str, max_length: int | None) -> Re
     if report.fit is not None and is_any_cut:
         lines = [*_policy_lines(report.fit, command), *lines]
     return block("Cut", _cut_headline(report, current, max_length), *lines)
+
+
+def _packing_block(packed: PackedRows) -> RenderableType:
+    rows = f"{units.counted(packed.num_rows, 'row')} in {units.counted(packed.num_sequences, 'sequence')}"
+    headline = joined(
+        f"{rows} of {units.count(packed.max_length)} tokens", f"{units.percent(packed.padding_share)} padding"
+    )
+    remark = "no label is predicted across rows: each run checks that in its batches before it starts"
+    return block("Packing", headline, Text(remark, style="quiet"))
 
 
 def _policy_lines(fit: FitCount, command: str) -> Iterator[Text]:

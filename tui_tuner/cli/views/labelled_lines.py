@@ -15,7 +15,7 @@ from tui_tuner.safe_text import visible
 
 TRAINED, PARTLY, MASKED, CUT, UNDER = "▌", "▖", "·", "✂", "▔"
 LEGEND = f"{TRAINED} trained, {MASKED} masked, {PARTLY} both: what stands over {UNDER} is trained"
-END_OF_LINE = "⏎"
+END_OF_LINE, TAB = "⏎", "⇥   "
 MIN_WIDTH = 8
 
 Piece = tuple[str, bool]
@@ -67,7 +67,7 @@ def _lines(pieces: Iterable[Piece]) -> Iterator[list[_Cell]]:
     """The pieces broken at newlines, each of which shows at the end of its line."""
     line: list[_Cell] = []
     for text, is_trained in pieces:
-        for char in visible(text):
+        for char in visible(text.replace("\t", TAB)):
             shown = END_OF_LINE if char == "\n" else char
             line.append(_Cell(shown, is_trained, cell_len(shown)))
             if char == "\n":

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tui_tuner import units
 from tui_tuner.cli.views.blocks import columns, mark, outside
-from tui_tuner.planning.hub_cache import CachedModel
+from tui_tuner.planning.hub.cache import CachedModel
 
 
 def model_list_view(models: Sequence[CachedModel], folder: Path) -> RenderableType:

@@ -23,6 +23,7 @@ from tui_tuner.engine.bench.rates import tokens_per_second
 from tui_tuner.engine.bench.recipes import for_measuring, recipe_of_shape, recipe_to_measure
 from tui_tuner.engine.bench.report import BenchReport, LimitFigures
 from tui_tuner.engine.bench.request import BenchRequest
+from tui_tuner.engine.bench.shape_names import check_shapes
 from tui_tuner.engine.building import build_loop, library_versions
 from tui_tuner.engine.checkpoints.identity import device_name
 from tui_tuner.engine.fitting.budget import memory_budget
@@ -47,6 +48,7 @@ def bench(request: BenchRequest) -> Iterator[str | BenchReport]:
     """
     with tempfile.TemporaryDirectory(prefix="tuner-bench-") as scratch, library_output_to(None):
         if request.shape is not None:
+            check_shapes([request.shape])
             yield f"a random model of shape {request.shape}"
         recipe = _recipe(request, Path(scratch))
         began = time.perf_counter()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tui_tuner.data.certificate import Certificate, changes
 from tui_tuner.errors import Change, LabelError, RunError, TunerError
-from tui_tuner.plan import RunPlan
+from tui_tuner.plan import AdapterPlan, RunPlan
 from tui_tuner.planning.weight_hashes import differing_file
 from tui_tuner.recipe import Recipe
 
@@ -86,6 +86,23 @@ def refusal(name: str, labels: tuple[Change, ...], others: tuple[Change, ...]) -
     message = f"Run {name} would not go on as it began: {count} changed."
     hint = f"Put it back, or go on all the same with `tuner resume {name} --accept`."
     return (LabelError if labels else RunError)(message, hint, (*labels, *others))
+
+
+def check_same_tensors(name: str, before: AdapterPlan, now: AdapterPlan, found: tuple[Change, ...]) -> None:
+    """Raises RunError with the changes where the checkpoint holds other tensors than would be trained now."""
+    if _trained(before) != _trained(now):
+        raise RunError(
+            f"Run {name} cannot go on: its checkpoint does not hold the tensors that would be trained now.",
+            "Put it back, or train this recipe as a new run; --accept cannot help here.",
+            found,
+        )
+
+
+def _trained(adapter: AdapterPlan) -> tuple[object, ...]:
+    """What decides names and shapes of the trained tensors."""
+    targets = {one.path: (adapter.rank_of(one), one.in_features, one.out_features) for one in adapter.targets}
+    whole = {one.path: one.num_parameters for one in adapter.saved_modules}
+    return adapter.method, adapter.use_dora, targets, whole
 
 
 def _versions_that_matter(plan: RunPlan) -> Iterator[str]:

@@ -74,6 +74,8 @@ class CheckpointWriter:
     def _check_room(self, folder: Path) -> None:
         needed = tensor_bytes(self.results.trained, self.optimizer) + text_bytes(self.results.provenance) + JSON_BYTES
         try:
+            # Somebody who removes all checkpoints of a living run wants their room, not the run's end.
+            folder.parent.mkdir(mode=0o700, exist_ok=True)
             free = shutil.disk_usage(folder.parent).free
         except OSError as error:
             raise MachineError(f"{folder} could not be written: {error.strerror}.") from error

@@ -67,6 +67,10 @@ def adapter_decisions(
     if inherited is not None and inherited.origin is None and inherited.base_name:
         reason = "what the adapter names as its base; whether model.source is that one, the losses tell before step 1"
         decisions.append(Decision(field="model.adapter", value=inherited.base_name, reason=reason))
+    if inherited is not None and inherited.unknown_settings:
+        reason = "its adapter_config.json sets what tuner does not know and leaves aside"
+        value = ", ".join(inherited.unknown_settings)
+        decisions.append(Decision(field="model.adapter", value=value, reason=reason))
     if inherited is not None and inherited.unnamed_modules:
         value = ", ".join(inherited.unnamed_modules)
         reason = "the adapter's file holds them in full, although its config does not name them: they are trained again"

@@ -44,6 +44,8 @@ class InheritedAdapter:
     """What its config names as its base model: a hub id or somebody's path."""
     unnamed_modules: tuple[str, ...] = ()
     """Of `modules_to_save`, what the file holds in full although its config does not name it."""
+    unknown_settings: tuple[str, ...] = ()
+    """What its config sets and tuner does not know."""
 
     @property
     def variant(self) -> str:
@@ -130,12 +132,23 @@ class InheritedAdapter:
         stored = {tensor.name: tensor.shape for tensor in self.tensors}
         for name in sorted(expected.keys() | stored.keys()):
             if stored.get(name) != expected.get(name):
+                self._check_tied_pair(name, stored)
                 found = f"has {list(stored[name])}" if name in stored else "lacks it"
                 wanted = f"needs {list(expected[name])}" if name in expected else "has no such tensor"
                 raise AdapterError(
                     f"{self.folder} does not fit the model at {name}: the adapter {found}, the model {wanted}.",
                     "It was made for another base model, or its two files do not belong together.",
                 )
+
+    def _check_tied_pair(self, name: str, stored: Mapping[str, tuple[int, ...]]) -> None:
+        """One of two names of a tied matrix: trained apart, the two would no longer be one."""
+        missing, other = module_path(name).rpartition(".")[2], {"embed_tokens": "lm_head", "lm_head": "embed_tokens"}
+        if name not in stored and missing in other and other[missing] in self.modules_to_save:
+            raise AdapterError(
+                f"{self.folder} has trained {other[missing]} and lacks {missing}, which is trained with it here.",
+                "Where both are one matrix in the model, it was trained apart: name a base that is not tied. "
+                f"Where they are two, the file has lost {missing}.",
+            )
 
 
 def _loaded(name: str, family: ModelFamily) -> str:

@@ -24,10 +24,50 @@ UNSUPPORTED = (
     "megatron_config",
     "alora_invocation_tokens",
     "use_qalora",
+    "use_bdlora",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+    "velora_config",
 )
 RESIDUAL_STARTS = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Ways to begin that take the adapter's first weights out of the base: on the published base it says something else."""
 SAVED_AS_LEAF = ("embed_tokens", "lm_head")
+# What else PEFT 0.21 and other trainers write: read here, or without a say in what the adapter is.
+KNOWN = frozenset(
+    [
+        "alpha_pattern",
+        "auto_mapping",
+        "base_model_name_or_path",
+        "bias",
+        "corda_config",
+        "ensure_weight_tying",
+        "eva_config",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "init_lora_weights",
+        "layers_pattern",
+        "layers_to_transform",
+        "loftq_config",
+        "lora_alpha",
+        "lora_dropout",
+        "lora_ga_config",
+        "megatron_core",
+        "modules_to_save",
+        "peft_type",
+        "peft_version",
+        "qalora_group_size",
+        "r",
+        "rank_pattern",
+        "revision",
+        "runtime_config",
+        "target_modules",
+        "task_type",
+        "use_dora",
+        "use_rslora",
+    ]
+)
 
 
 def read_adapter(folder: Path) -> InheritedAdapter:
@@ -39,9 +79,11 @@ def read_adapter(folder: Path) -> InheritedAdapter:
     if not folder.is_dir():
         raise AdapterError(f"The adapter folder {folder} does not exist.", "Check the path under model.adapter.")
     try:
+        _check_is_adapter(folder)
         config = read_json_object(folder / CONFIG_FILE, CONFIG_FILE)
         _check_supported(folder, config)
         tensors, stored_names = _tensors(folder)
+        _check_parts(folder, config, tensors)
         origin = read_origin(folder)
     except ModelError as error:
         raise AdapterError(error.message, error.hint) from error
@@ -66,7 +108,18 @@ def read_adapter(folder: Path) -> InheritedAdapter:
         origin=origin,
         base_name=str(config.get("base_model_name_or_path") or ""),
         unnamed_modules=unnamed,
+        unknown_settings=tuple(sorted(name for name, value in config.items() if value and name not in KNOWN)),
     )
+
+
+def _check_is_adapter(folder: Path) -> None:
+    """A trainer's output folder holds adapters in folders of its own, and is none."""
+    if (folder / CONFIG_FILE).exists():
+        return
+    inner = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG_FILE}"))
+    shown = ", ".join(inner[:6])
+    hint = f"Name one of the adapters in it: {shown}." if inner else "Name the folder that PEFT saved an adapter in."
+    raise ModelError(f"{folder} has no {CONFIG_FILE}.", hint)
 
 
 def _check_supported(folder: Path, config: dict[str, Any]) -> None:
@@ -75,9 +128,10 @@ def _check_supported(folder: Path, config: dict[str, Any]) -> None:
         raise ModelError(f"{folder} is a {kind or 'nameless'} adapter.", "Only LoRA adapters can be trained further.")
     for name in UNSUPPORTED:
         if config.get(name):
-            raise ModelError(f"{folder} uses {name}, which tuner cannot train further.", "Start a new adapter instead.")
-    if config.get("bias", "none") != "none":
-        raise ModelError(f"{folder} trains biases, which tuner does not.", "Start a new adapter instead.")
+            raise ModelError(
+                f"{folder} uses {name}, which tuner can neither train further nor merge.",
+                "Merge it with PEFT's merge_and_unload and take that as the base, or start a new adapter.",
+            )
     start = str(config.get("init_lora_weights", "")).lower()
     if start.startswith(RESIDUAL_STARTS):
         raise ModelError(
@@ -86,8 +140,27 @@ def _check_supported(folder: Path, config: dict[str, Any]) -> None:
         )
 
 
+def _check_parts(folder: Path, config: dict[str, Any], tensors: Sequence[StoredTensor]) -> None:
+    """Refuse trained biases, and dumps of a whole model with its adapters; a model may well have no bias to train."""
+    adapted = {module_path(one.name) for one in tensors if one.name.endswith(LORA_A)}
+    adapted = {path for path in adapted if not path.endswith(SAVED_AS_LEAF)}  # PEFT saves these whole beside their LoRA
+    for one in tensors:
+        if config.get("bias", "none") != "none" and one.name.endswith(".bias"):
+            raise ModelError(f"{folder} trains biases, which tuner does not.", "Start a new adapter instead.")
+        if module_path(one.name) in adapted and not is_low_rank(one.name) and "lora_" not in one.name:
+            raise ModelError(
+                f"{folder} holds {module_path(one.name)} both in full and as an adapter: it is a whole model's dump.",
+                "Save the adapter by itself, with save_pretrained of the PEFT model.",
+            )
+
+
 def _tensors(folder: Path) -> tuple[tuple[StoredTensor, ...], dict[str, str]]:
     """The adapter's tensors by their saved names, and the names in the file."""
+    if not (folder / WEIGHTS_FILE).exists() and any(folder.glob("adapter_model*.safetensors")):
+        raise ModelError(
+            f"{folder} holds its weights in parts, which PEFT does not read either.",
+            f"Join them into one {WEIGHTS_FILE} with safetensors' load_file and save_file.",
+        )
     if not (folder / WEIGHTS_FILE).exists() and any(folder.glob("adapter_model.*")):
         raise ModelError(
             f"{folder} holds its weights as pickle, which can run any code when it is read.",

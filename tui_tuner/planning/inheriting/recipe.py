@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui_tuner.errors import AdapterError, ModelError
+from tui_tuner.places import path_of
 from tui_tuner.plan import Decision
 from tui_tuner.planning.inheriting.origin import (
     TEMPLATE_FILE,
@@ -55,7 +56,7 @@ def inherit(recipe: Recipe, model_folder: Path | None) -> Inheritance:
     """
     if recipe.model.adapter is None:
         return Inheritance(recipe)
-    folder = Path(recipe.model.adapter).expanduser()
+    folder = path_of(recipe.model.adapter)
     try:
         origin = read_origin(folder)
     except ModelError as error:

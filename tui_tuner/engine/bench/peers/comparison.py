@@ -15,6 +15,7 @@ from tui_tuner.engine.bench.peers.request import ComparisonRequest
 from tui_tuner.engine.bench.peers.setting import Setting, identity_of, make_ready
 from tui_tuner.engine.bench.peers.table import CaseTable, SystemRow
 from tui_tuner.engine.bench.peers.turns import Turns, rows_of
+from tui_tuner.engine.bench.shape_names import check_shapes
 from tui_tuner.errors import MachineError
 from tui_tuner.hardware import probe_hardware
 
@@ -25,8 +26,11 @@ def compare(request: ComparisonRequest) -> Iterator[str | CaseTable]:
     """Yields a line about what is done now, and a table for each case.
 
     Raises:
-        TunerError: a case cannot be prepared, or the reference fails; a peer that fails is a row that says so.
+        TunerError: a case needs a GPU or cannot be prepared, or the reference fails; a peer that fails is a row that
+            says so.
     """
+    if request.model is None:
+        check_shapes([case.shape for case in request.cases])
     children = Children(request.folder, request.pythons)
     for case in request.cases:
         yield f"{case.name}: model and rows"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tui_tuner.errors import ModelError
-from tui_tuner.planning.hub_search import search_hub
+from tui_tuner.planning.hub.search import search_hub
 
 
 def test_what_the_hub_lists_becomes_models_with_licence_and_gate() -> None:

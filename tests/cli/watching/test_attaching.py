@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.plans import scripted_events
-from tui_tuner.cli.attaching import attach
 from tui_tuner.cli.logs import command as logs
 from tui_tuner.cli.stop import command as stop
+from tui_tuner.cli.watching.attaching import attach
 from tui_tuner.controls import Controls
 from tui_tuner.errors import RunError
 from tui_tuner.events import RunFailed, TrainEvent, event_from_json

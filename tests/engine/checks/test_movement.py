@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tui_tuner.engine.adapters import TrainedSet, TrainedTensor
-from tui_tuner.engine.movement import WeightWatch, watch_weights
+from tui_tuner.engine.checks.movement import WeightWatch, watch_weights
 from tui_tuner.errors import TrainingError
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.plans import scripted_events
-from tui_tuner.cli.following import follow_events
-from tui_tuner.cli.forms import JsonForm, PlainForm, RunForm
 from tui_tuner.cli.signals import Interruption, stop_on_signals
+from tui_tuner.cli.watching.following import follow_events
+from tui_tuner.cli.watching.forms import JsonForm, PlainForm, RunForm
 from tui_tuner.controls import Controls
 from tui_tuner.errors import TrainingError
 from tui_tuner.events import RunFailed, RunState, TrainEvent, event_from_json

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tui_tuner.cli.failures import note, report_bug
-from tui_tuner.cli.forms import RunForm, open_form
 from tui_tuner.cli.signals import ABORTING, Interruption, stop_on_signals
+from tui_tuner.cli.watching.forms import RunForm, open_form
 from tui_tuner.controls import Controls
 from tui_tuner.errors import EXIT_BUG, EXIT_INTERRUPTED, TunerError
 from tui_tuner.events import Outcome, RunState, TrainEvent

@@ -1,7 +1,7 @@
 """Draws a run of another process until it ends or the watcher leaves, in the forms that a run of this one has."""
 
 from tui_tuner.cli.failures import note
-from tui_tuner.cli.forms import open_form
+from tui_tuner.cli.watching.forms import open_form
 from tui_tuner.errors import EXIT_TRAINING_STOPPED
 from tui_tuner.events import RunState
 from tui_tuner.hosting.followed_events import followed_events

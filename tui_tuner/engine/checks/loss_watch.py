@@ -12,7 +12,9 @@ FEWEST = 12
 DEVIATIONS = 8.0
 """Times the median deviation from the median; five batches of ordinary text lie within three of them."""
 LEAST_RISE = 0.5
-"""Share of the usual loss below which no jump is worth a word: a loss near zero has tiny deviations."""
+"""Share of the usual loss below which no jump is worth a word: a steady loss has tiny deviations."""
+LEAST_NATS = 0.1
+"""Nor is a smaller one: near zero a single token that is new to the model multiplies the loss of a batch."""
 SILENT_STEPS = 20
 """After a warning, so that a run that has gone wrong does not fill its journal."""
 
@@ -29,7 +31,7 @@ class LossWatch:
         usual = median(self._losses) if len(self._losses) >= FEWEST else None
         deviation = median(abs(loss - usual) for loss in self._losses) if usual is not None else 0.0
         self._losses.append(step.loss)
-        if usual is None or step.loss <= usual + max(DEVIATIONS * deviation, LEAST_RISE * abs(usual)):
+        if usual is None or step.loss <= usual + max(DEVIATIONS * deviation, LEAST_RISE * abs(usual), LEAST_NATS):
             return None
         if step.step < self._silent_until:
             return None

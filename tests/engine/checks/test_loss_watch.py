@@ -2,7 +2,7 @@
 
 import random
 
-from tui_tuner.engine.loss_watch import FEWEST, LossWatch
+from tui_tuner.engine.checks.loss_watch import FEWEST, LossWatch
 from tui_tuner.events import StepFinished, WarningRaised
 
 
@@ -32,6 +32,10 @@ def test_a_jump_is_told_at_its_step_with_both_losses() -> None:
 
 def test_a_long_noisy_run_is_not_talked_about() -> None:
     assert not any(warnings(usual(100)))
+
+
+def test_a_loss_near_zero_may_rise_a_little() -> None:
+    assert not any(warnings([*([0.012] * 30), 0.046]))
 
 
 def test_a_run_that_has_gone_wrong_is_told_seldom() -> None:
