@@ -39,6 +39,8 @@ def reason(one: SourceRow, **fields: Any) -> str:
     return bad.reason
 
 
+MARKED_BAD = '"label" is false: the answer is marked as a bad one, which would be trained as a good one'
+EXPECTED = "a list of objects with a role and a content is expected"
 EXCHANGE = [("user", "q"), ("assistant", "a")]
 
 
@@ -64,6 +66,20 @@ def test_fields_of_turns_that_say_something_and_are_not_read_are_kept_by_name(
     sample = converted(row(messages=[USER, turn]))
     assert isinstance(sample, Conversation)
     assert sample.messages[1].unread == unread
+
+
+@pytest.mark.parametrize(("beside", "unread"), [("S", ()), ("T", ("the row's own system text",))])
+def test_a_system_text_beside_turns_that_bring_another_is_kept_by_name(beside: str, unread: tuple[str, ...]) -> None:
+    sample = converted(row(system=beside, messages=[{"role": "system", "content": "S"}, USER, ASSISTANT]))
+    assert isinstance(sample, Conversation)
+    assert [message.unread for message in sample.messages] == [unread, (), ()]
+
+
+def test_a_row_without_the_turns_that_others_have_says_so() -> None:
+    detected = detect_shape([row(messages=[USER, ASSISTANT])], source())
+    bad = convert_row(row(text="a"), detected)
+    assert isinstance(bad, BadRow)
+    assert bad.reason == 'the row has no "messages", where others list their turns'
 
 
 def test_pairs_that_share_no_prompt_are_told_so() -> None:
@@ -200,6 +216,11 @@ def test_a_sharegpt_function_call_becomes_a_tool_call() -> None:
         ([USER, {**ASSISTANT, "content": 3}], "the content of turn 2 is a number, not a text"),
         ([USER, {**ASSISTANT, "content": None}], "turn 2 is an empty assistant reply"),
         ([{**USER, "content": None}, ASSISTANT], "turn 1 (user) has no content"),
+        (
+            [USER, {"role": "assistant", "tool_calls": [{"name": "f", "arguments": '{"a": 1, "a": 2}'}]}],
+            'in the arguments of a tool call of turn 2, an object names the key "a" twice',
+        ),
+        ({"role": ["user", "assistant"], "content": ["a"]}, f"turns are an object; {EXPECTED}"),
         ([USER, {**ASSISTANT, "tool_calls": "f()"}], "the tool_calls of turn 2 are a text that is no JSON"),
         ([{**USER, "role": "judge"}, ASSISTANT], "turn 1 has the unknown role 'judge'"),
         (
@@ -211,7 +232,7 @@ def test_a_sharegpt_function_call_becomes_a_tool_call() -> None:
             "a tool call of turn 2 names no function",
         ),
         ([], "the list of turns is empty"),
-        ("hello", "turns are a text; a list of objects with a role and a content is expected"),
+        ("hello", f"turns are a text; {EXPECTED}"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(messages: object, said_reason: str) -> None:
@@ -221,6 +242,7 @@ def test_a_row_that_cannot_be_used_says_why(messages: object, said_reason: str) 
 @pytest.mark.parametrize(
     ("one", "said_reason"),
     [
+        (row(prompt="q", completion="a", label=False), MARKED_BAD),
         (row(prompt="q", completion=None), '"completion" is null; a text or a list of turns is expected'),
         (row(instruction=1, output="a"), '"instruction" is a number, not a text'),
         (row(text=" "), '"text" is empty'),

@@ -139,6 +139,7 @@ def test_a_missing_split_is_named_with_those_that_are_there(tmp_path: Path) -> N
         (b"7", ":2: the row is a number, not an object"),
         (b'{"a": "\\ud83d"}', ":2: a text holds half of a character"),
         (b"[" * 100_000, ":2: JSON is nested too deeply"),
+        (b'{"a": [{"b": 1, "c": 2, "b": 3}]}', ':2: an object names the key "b" twice'),
     ],
 )
 def test_a_bad_line_is_named_with_place_and_reason(tmp_path: Path, line: bytes, said: str) -> None:
@@ -156,6 +157,8 @@ def test_a_bad_line_is_named_with_place_and_reason(tmp_path: Path, line: bytes, 
         ("a.json", b'[\n{"a": 1},\n{"a"}]', r"a.json:3: invalid JSON .* at column 5"),
         ("a.json", b'[\n{"a": "\xff"}]', r"a.json:2: invalid UTF-8 at byte 8 of the line"),
         ("a.json", b'{\n"a": [1], "b": [2]}', "an object with 2 arrays"),
+        ("a.json", b'{"a": [1], "a": [2]}', 'an object names the key "a" twice'),
+        ("a.csv", b"a,b,a\n1,2,3\n", 'a.csv:1: the header names the column "a" twice'),
         ("a.csv", b"text\n", "a header and no rows"),
         ("a.csv", b'text\n"open\n', r"a.csv:2: unexpected end of data"),
         ("a.txt", b"a\nb\xff", r"a.txt:2: invalid UTF-8 at byte 2 of the line"),
@@ -169,6 +172,11 @@ def test_a_broken_file_is_refused_with_what_is_wrong(tmp_path: Path, name: str, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=said):
         read(tmp_path / name)
+
+
+def test_of_a_json_array_only_the_rows_that_name_a_key_twice_are_bad(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"a": 1}, {"a": 1, "a": 2}]')
+    assert fields(tmp_path / "a.json") == [{"a": 1}, 'an object names the key "a" twice']
 
 
 def test_a_csv_row_with_too_many_cells_is_bad(tmp_path: Path) -> None:

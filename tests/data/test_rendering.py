@@ -97,15 +97,21 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
     assert 0 < int(run(code)) < 400
 
 
-def test_the_row_that_never_ends_is_named(tmp_path: Path, pool: RenderPool) -> None:
-    text = "{% for m in messages %}{{ m.content }}{% if m.content == 'go' %}" + LOOPS + "{% endif %}{% endfor %}"
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        (LOOPS, r"computes without end on a\.jsonl:3\."),
+        ("{{ 'x' * 10 ** 10 }}", r"needs too much memory on a\.jsonl:3\."),
+    ],
+)
+def test_the_row_that_breaks_a_limit_is_named(tmp_path: Path, pool: RenderPool, attack: str, said: str) -> None:
+    text = "{% for m in messages %}{{ m.content }}{% if m.content == 'go' %}" + attack + "{% endif %}{% endfor %}"
     pool.load(program(text, tmp_path))
-    said = ["a", "b", "go", "c"]
     rows = [
         Conversation(ref=RowRef("a.jsonl", line), messages=(Message(role="user", content=one), MESSAGES[1]))
-        for line, one in enumerate(said, start=1)
+        for line, one in enumerate(["a", "b", "go", "c"], start=1)
     ]
-    with pytest.raises(DataError, match=r"computes without end on a\.jsonl:3"):
+    with pytest.raises(DataError, match=said):
         list(pool.rows([(0, rows)]))
 
 

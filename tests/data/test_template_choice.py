@@ -1,6 +1,7 @@
 """Which template is chosen, and prompts rendered with it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def test_plain_uses_nothing_but_text_and_the_tokenizers_own_ends(tmp_path: Path)
     messages = (SYSTEM, ASKED, Message(role="assistant", content="ok"))
     chosen = choose_template("plain", tiny_tokenizer(tmp_path, adds_bos=True))
     assert render(chosen, messages) == "<s>Be kind.\n\n### User:\nHi\n\n### Assistant:\nok</s>\n\n"
+
+
+def test_plain_without_a_named_eos_says_where_it_would_be_named(tmp_path: Path) -> None:
+    unnamed = replace(tiny_tokenizer(tmp_path), named_tokens={})
+    with pytest.raises(DataError, match=r"no tokenizer_config\.json names it"):
+        render(choose_template("plain", unnamed), (ASKED, Message(role="assistant", content="ok")))
 
 
 def test_chatml_is_refused_where_its_tokens_are_missing() -> None:

@@ -131,7 +131,9 @@ def compile_template(
         # As `from_string` does, but for globals in one dictionary: each rendering copies them.
         compiled = jinja2.Template.from_code(environment, environment.compile(text), dict(environment.globals))
     except jinja2.TemplateSyntaxError as error:
-        raise DataError(f"{name}, line {error.lineno}: {error.message}.", "Mend the template.") from error
+        raise DataError(
+            f"{name}, line {error.lineno}: {(error.message or '').rstrip('.')}.", "Mend the template."
+        ) from error
     except RecursionError as error:
         raise DataError(f"{name} is nested too deeply.", "Mend the template.") from error
     except TEMPLATE_FAULTS as error:  # constants are computed here: numbers too large to write, impossible operations

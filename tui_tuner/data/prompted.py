@@ -32,8 +32,10 @@ def supplied_by_prompt(
     own = tail[: crossed.start() if crossed else header]
     length = _shared(own, prompt, markers)
     rest, expected = own[length:], prompt[length:]
+    if own.split() == prompt.split():
+        return Supplied(_behind_same_words(own, prompt), expected)
     if not rest.strip() or not expected.strip():
-        return Supplied(length, expected.strip())
+        return Supplied(length, expected.strip() or expected)
     if _end_alike(rest, expected, markers):
         return Supplied(len(own))
     repeated = _repeated(rest, expected, markers)
@@ -54,6 +56,16 @@ def _shared(own: str, prompt: str, markers: re.Pattern[str]) -> int:
         crossed = next((match for match in markers.finditer(whole) if match.start() < length < match.end()), None)
         length = crossed.start() if crossed else length
     return length
+
+
+def _behind_same_words(own: str, prompt: str) -> int:
+    """Where the model goes on in a row that differs from its prompt by white space, such as an indented line.
+
+    White space at the end of both is supplied as far as the prompt has it; the model writes none behind another one.
+    """
+    end = len(own.rstrip())
+    space, supplied = own[end:], prompt[len(prompt.rstrip()) :]
+    return end + len(supplied) if space.startswith(supplied) else len(own)
 
 
 def _end_alike(rest: str, expected: str, markers: re.Pattern[str]) -> bool:

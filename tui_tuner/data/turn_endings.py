@@ -1,7 +1,7 @@
 """How many characters behind an assistant's reply close its turn: up to and including the end-of-turn token."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # numpy and tokenizers are not for the processes that render templates
@@ -16,6 +16,14 @@ class TurnEndings:
     """Any token that is never split: what stands right behind a reply and is one of these closes the turn."""
     stops: frozenset[str]
     """Tokens at which generation ends."""
+    head: str = ""
+    """The token with which one template opens an answer, where it has one: it closes nothing."""
+
+    def under(self, prompted: str, after_answer: str) -> "TurnEndings":
+        """The endings under a template that adds `prompted` to prompt for an answer, and `after_answer` behind one."""
+        token, closing = self.unsplit.match(prompted.lstrip()), self.unsplit.match(after_answer.lstrip())
+        is_closing = token is not None and (token[0] in self.stops or (closing is not None and closing[0] == token[0]))
+        return replace(self, head="" if token is None or is_closing else token[0])
 
     def after_reply(self, after: str, after_as_last: str) -> int:
         """Length of the ending in `after`, the text that follows a reply.
@@ -24,6 +32,8 @@ class TurnEndings:
         turn, what only `after` has may be the head of the next turn.
         """
         shared = self._shared(after, after_as_last)
+        if self.head:
+            shared = shared.partition(self.head)[0]
         token = self.unsplit.search(shared)
         if token is not None:
             return self._first_stop(token, shared)
@@ -37,10 +47,10 @@ class TurnEndings:
         for token in reversed(list(self.unsplit.finditer(shared))):
             if token.end() != len(rest):
                 break
-            run.append(token)
+            run = [] if token[0] == self.head else [*run, token]
             rest = shared[: token.start()].rstrip()
         if not run:
-            return len(shared.rstrip())
+            return len(rest)
         # Some templates put an end-of-text token behind the end-of-turn token, which is the one that is generated.
         return next((token.end() for token in reversed(run) if token[0] in self.stops), run[0].end())
 
@@ -80,7 +90,7 @@ class TurnEndings:
         followed at once by the head of the next turn (gpt-oss closes its last turn with a token of its own).
         """
         token = self.unsplit.match(after, len(after) - len(after.lstrip()))
-        if token is None:
+        if token is None or token[0] == self.head:
             return 0
         is_replaced = self.unsplit.match(after_as_last.lstrip()) and self.unsplit.match(after, token.end())
         return token.end() if token[0] in self.stops or is_replaced else 0

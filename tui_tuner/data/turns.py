@@ -19,7 +19,7 @@ from tui_tuner.data.locating.stand_ins import (
     stand_in_for,
 )
 from tui_tuner.data.locating.turn_row import FoundReply, TurnRow, answer_of, own_text
-from tui_tuner.data.locating.turn_starts import TurnStarts
+from tui_tuner.data.locating.turn_starts import TurnStarts, endings_under
 from tui_tuner.data.rows import Conversation, Message
 from tui_tuner.data.shapes.messages import RowFault
 from tui_tuner.data.turn_endings import TurnEndings
@@ -55,10 +55,10 @@ class TurnLocator:
 
     def __init__(self, template: "ChatTemplate", endings: TurnEndings) -> None:
         self._template = template
-        self._endings = endings
+        self._endings = endings_under(template, endings)
         self._skeletons: dict[tuple[str, ...], Skeleton | None] = {}
-        self._starts = TurnStarts(template, endings)
-        self._ends = ReplyEnds(template, endings)
+        self._starts = TurnStarts(template, self._endings)
+        self._ends = ReplyEnds(template, self._endings)
 
     def locate(self, conversation: Conversation) -> LocatedTurns:
         """Render a conversation and find its assistant turns.

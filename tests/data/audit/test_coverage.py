@@ -55,6 +55,15 @@ def test_trimming_and_escaping_lose_nothing(written: str) -> None:
     assert lost(turns(("user", ' a "quoted"\n\tline é 漢 '), ("assistant", "back\\slash")), template) == []
 
 
+def test_calls_may_stand_before_the_content() -> None:
+    call = {"type": "function", "function": {"name": "add", "arguments": {"one": 1}}}
+    template = (
+        "{% for m in messages %}[{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments }}"
+        "{% endfor %}{{ m.content }}]{% endfor %}"
+    )
+    assert lost(row(user("A"), Message(role="assistant", content="ok", tool_calls=(call,))), template) == []
+
+
 def test_lost_calls_are_named_with_their_arguments() -> None:
     conversation = row(user("A"), calling("Rome", "ok"), result("rain"), reply("B"), tools=(WEATHER,))
     assert lost(conversation, BARE) == [

@@ -55,6 +55,11 @@ def test_a_pair_shares_its_prompt_and_closes_both_answers(tokenizer: TextTokeniz
     assert "token 1" in found[1].detail
 
 
+def test_a_pair_of_equal_answers_is_told(tokenizer: TextTokenizer) -> None:
+    good = example_of([BOS, 65, 66, EOS], 2)
+    assert [one.check for one in check_pair(good, good, tokenizer)] == ["equal_pair"]
+
+
 def test_a_cut_is_told_and_what_it_leaves() -> None:
     full = example_of([1, 2, 3, 4, 5, 6], 2, 5)
     assert [one.check for one in check_fit(full, None)] == ["row_left_out"]

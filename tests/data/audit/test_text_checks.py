@@ -9,12 +9,17 @@ import pytest
 from tests.data.audit.rows import audit, compared, locate
 from tests.data.material import CHATML, tiny_template, tiny_tokenizer, turns
 from tui_tuner.data.audit.second_method import SecondSpan, compare_methods, second_spans
+from tui_tuner.data.audit.text_checks import audit_document
 from tui_tuner.data.audit.token_facts import token_facts
 from tui_tuner.data.rows import Conversation
 from tui_tuner.data.tokenizer import TextTokenizer
 
 PLAIN = turns(("user", "A"), ("assistant", "B"))
 THINKING = CHATML.replace("assistant\\n'", "assistant\\n<think>\\n'")
+UNCLOSED = (
+    "{% for m in messages %}{{ ('<|im_start|>' if m.role == 'user' else '<s>') + m.content }}{% endfor %}"
+    "{{ '<s>' if add_generation_prompt else '<|im_end|>' }}"
+)
 DEFAULTED = "{{- '<|im_start|>system\\nYou are a helpful model. 2024-07-26<|im_end|>\\n' }}" + CHATML
 
 
@@ -63,6 +68,11 @@ def test_control_tokens_in_messages_are_told(tokenizer: TextTokenizer) -> None:
     assert checks(conversation, CHATML, tokenizer) == [("control_token_in_text", 0)]
 
 
+def test_control_tokens_in_a_document_are_told(tokenizer: TextTokenizer) -> None:
+    (finding,) = audit_document("one<s>two <im_end", token_facts(tokenizer))
+    assert str(finding) == "control_token_in_text: the text holds <s>"
+
+
 def test_a_difference_between_the_methods_is_told_by_its_first_token(tokenizer: TextTokenizer) -> None:
     located = locate(PLAIN, tiny_template(CHATML), tokenizer)
     (turn,) = located.turns
@@ -72,6 +82,14 @@ def test_a_difference_between_the_methods_is_told_by_its_first_token(tokenizer: 
     assert (difference.check, difference.message) == ("disagreement", 1)
     assert "('\\n' behind" in difference.detail
     assert difference.detail.endswith("is trained by the second method only")
+
+
+def test_the_head_of_the_next_question_closes_no_answer(tokenizer: TextTokenizer) -> None:
+    conversation = turns(("user", "A"), ("assistant", "B"), ("user", "C"), ("assistant", "D"))
+    template = tiny_template(UNCLOSED)
+    located = locate(conversation, template, tokenizer)
+    assert [located.text[turn.start : turn.end] for turn in located.turns] == ["B", "D<|im_end|>"]
+    assert compared(conversation, template, tokenizer) is None
 
 
 def test_a_row_that_the_second_method_cannot_read_is_unconfirmed(tokenizer: TextTokenizer) -> None:

@@ -1,7 +1,7 @@
 """How families write plain turns, and rows with calls and thoughts from the last question on. Typed, never rendered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.data.audit.rows import WEATHER, calling, reply, result, row, system, user
 from tui_tuner.data.rows import Conversation, Message
@@ -150,6 +150,27 @@ GRAMMARS = (
 CALLED = row(user("Wet?"), calling("Rome"), result("rain"), reply("Yes."), tools=(WEATHER,))
 THOUGHT = row(user("A"), reply("B", "first"), user("C"), reply("D", "then"))
 THINKING = row(user("A"), Message(role="assistant", content="B", thinking="then"))
+CITY = {"type": "object", "properties": {"city": {"type": "string", "description": "where"}}, "required": ["city"]}
+WANTED = {"type": "function", "function": {"name": "weather", "description": "Tells it.", "parameters": CITY}}
+DESCRIBED = replace(CALLED, tools=(WANTED,))
+COMMAND_TAIL = (
+    "<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>Write 'Action:' followed by a json-formatted list of actions that you want "
+    "to perform in order to produce a good response to the user's last input. You can use any of the supplied tools "
+    "any number of times, but you should aim to execute the minimum number of necessary actions for the input. You "
+    "should use the `directly-answer` tool if calling the other tools is unnecessary. The list of actions you want to "
+    "call should be formatted as a list of json objects, for example:\n```json\n[\n    {\n"
+    '        "tool_name": title of the tool in the specification,\n        "parameters": a dict of parameters to input '
+    "into the tool as they are defined in the specs, or {} if it takes no parameters\n    }\n]```"
+    "<|END_OF_TURN_TOKEN|>"
+)
+NUMBERS = {"id": "call00001", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+COUNTED = row(
+    user("Add."),
+    Message(role="assistant", content=None, thinking="hm", tool_calls=(NUMBERS,)),
+    result("2"),
+    reply("2."),
+)
+"""No argument is a text, and the call has thoughts that leave the history."""
 TWICE = row(user("A"), reply("B"), reply("C"))
 GREETED = row(reply("Hi."), user("A"), reply("B"))
 HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
@@ -174,6 +195,26 @@ TYPED: tuple[tuple[str, str, Conversation, Segments], ...] = (
     ("llama.cpp/openai-gpt-oss-120b", "thoughts", THINKING, [
         ("A<|end|><|start|>assistant", False),
         ("<|channel|>analysis<|message|>then<|end|><|start|>assistant<|channel|>final<|message|>B<|return|>", True),
+    ]),
+    ("llama.cpp/openai-gpt-oss-120b", "numbers", COUNTED, [
+        ("Add.<|end|><|start|>assistant", False),
+        (' to=functions.add<|channel|>commentary json<|message|>{"a": 1}<|call|>', True),
+        ('<|start|>functions.add to=assistant<|channel|>commentary<|message|>"2"<|end|><|start|>assistant', False),
+        ("<|channel|>final<|message|>2.<|return|>", True),
+    ]),
+    ("llama.cpp/CohereForAI-c4ai-command-r-plus-tool_use", "tools", DESCRIBED, [
+        ("Wet?<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", False),
+        ('\nAction:\n```json\n[\n    {\n        "tool_name": "weather",\n        "parameters": {\n            '
+         '"city": "Rome"\n        }\n    }\n]```', True),
+        ("\n<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|><results>\nrain</results><|END_OF_TURN_TOKEN|>", False),
+        ("<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", False), ("Yes.<|END_OF_TURN_TOKEN|>", True),
+        (COMMAND_TAIL, False),
+    ]),
+    ("llama.cpp/Qwen-QwQ-32B", "null content", row(user("Wet?"), calling("Rome"), result("rain"), reply("Yes.")), [
+        ("Wet?<|im_end|>\n<|im_start|>assistant\n", False),
+        ('<tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call><|im_end|>', True),
+        ("\n<|im_start|>user\n<tool_response>\nrain\n</tool_response><|im_end|>\n<|im_start|>assistant\n", False),
+        ("Yes.<|im_end|>", True), ("\n", False),
     ]),
     ("llama.cpp/moonshotai-Kimi-K2", "tools", CALLED, [
         ("Wet?<|im_end|><|im_assistant|>assistant<|im_middle|>", False),

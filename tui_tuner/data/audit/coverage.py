@@ -24,7 +24,8 @@ class _Field:
 def lost_fields(conversation: Conversation, text: str, traced: Tracing | None = None) -> tuple[Finding, ...]:
     """Each field that is not in the text, and thoughts that were taken out of earlier turns.
 
-    Fields are looked for in the order of the turns, each behind the one before; system texts and tools anywhere.
+    Fields are looked for in the order of the turns, each behind the one before; system texts and tools anywhere. Within
+    a turn some templates write calls before the content.
     What tracers have shown to be in the text (`traced`) needs no search, and leaves its place to no other field.
     """
     shown = _shown(traced)
@@ -32,14 +33,18 @@ def lost_fields(conversation: Conversation, text: str, traced: Tracing | None = 
         (index for index, message in enumerate(conversation.messages) if message.role == "user"), default=-1
     )
     findings: list[Finding] = []
-    begin = 0
+    begin, turn, turn_begin = 0, None, 0
     free = _Free(text, sorted(shown.values()))
     for field in _fields(conversation):
+        if field.message != turn:
+            turn, turn_begin = field.message, begin
         place = None if field.message is None else shown.get((field.message, field.name, field.value))
         if place is not None:
             begin = max(begin, place[0]) if _is_in_order(conversation, field) else begin
             continue
-        found = free.take(_written(field.value), begin if _is_in_order(conversation, field) else 0)
+        begins = (begin, turn_begin) if _is_in_order(conversation, field) else (0,)
+        places = (free.take(_written(field.value), one) for one in begins)
+        found = next((one for one in places if one is not None), None)
         if found is not None:
             begin = max(begin, found) if _is_in_order(conversation, field) else begin
             continue

@@ -101,6 +101,12 @@ _ALL = (
         "blocking",
     ),
     CheckInfo(
+        "equal_pair",
+        "Both answers of a pair are the same",
+        "Chosen and rejected answer are the same tokens, so the pair prefers nothing; drop it, or mend its answers.",
+        "warning",
+    ),
+    CheckInfo(
         "unconfirmed",
         "Only one method applies",
         "The second method cannot say anything about this row, so its labels rest on the first alone; look at it once.",
@@ -224,13 +230,6 @@ _ALL = (
         "The template adds words of its own (a default system prompt, a date), masked but seen by the model; write a "
         "system message to replace them.",
         "note",
-    ),
-    CheckInfo(
-        "crosses_documents",
-        "A label crosses documents",
-        "In a packed batch the first token of a row is predicted from the row before it; this is a fault of tuner, "
-        "please report it, and set data.packing = false.",
-        "blocking",
     ),
 )
 CHECKS: Mapping[str, CheckInfo] = MappingProxyType({info.name: info for info in _ALL})

@@ -46,7 +46,7 @@ def check_tokens(example: LabelledExample, tokenizer: TextTokenizer) -> tuple[Fi
 
 
 def check_pair(chosen: LabelledExample, rejected: LabelledExample, tokenizer: TextTokenizer) -> tuple[Finding, ...]:
-    """Both answers of a preference pair stand behind the same tokens, and both end in a trained end-of-turn token."""
+    """Both answers of a pair stand behind the same tokens, differ, and end in a trained end-of-turn token."""
     findings = [
         Finding(one.check, f"{name}: {one.detail}", one.message)
         for name, example in (("chosen", chosen), ("rejected", rejected))
@@ -58,6 +58,8 @@ def check_pair(chosen: LabelledExample, rejected: LabelledExample, tokenizer: Te
         parts = np.flatnonzero(better[:shortest] != worse[:shortest])
         token = int(parts[0]) if parts.size else shortest
         findings.append(Finding("preference_prefix", f"the prompts differ from token {token} on"))
+    elif np.array_equal(chosen.input_ids, rejected.input_ids):
+        findings.append(Finding("equal_pair", "chosen and rejected answer are the same tokens"))
     return tuple(findings)
 
 

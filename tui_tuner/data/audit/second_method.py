@@ -89,8 +89,22 @@ def closing_tokens(template: "ChatTemplate", facts: TokenFacts) -> frozenset[str
     """
     asked = Message(role="user", content="a")
     exchange = (asked, Message(role="assistant", content="b"))
-    found = [_closer(messages, template, facts) for messages in (exchange, (*exchange, asked))]
-    return facts.stops | frozenset(found) if all(found) else facts.stops
+    last, (middle, is_alone) = _closer(exchange, template, facts)[0], _closer((*exchange, asked), template, facts)
+    if not (last and middle) or (middle != last and is_alone):  # alone it is the head of the question that follows
+        return facts.stops
+    return facts.stops | {last, middle}
+
+
+@lru_cache(maxsize=16)
+def opening_token(template: "ChatTemplate", facts: TokenFacts) -> str:
+    """The token that the generation prompt begins with; empty where it begins with none. Arguments as above."""
+    for tools in PROBED_TOOLS:
+        with suppress(DataError):
+            unprompted = template.render((QUESTION,), tools)
+            prompt = template.render((QUESTION,), tools, add_generation_prompt=True)
+            token = facts.unsplit.match(prompt.removeprefix(unprompted).lstrip())
+            return token[0] if token and prompt.startswith(unprompted) else ""
+    return ""
 
 
 @lru_cache(maxsize=16)
@@ -155,6 +169,7 @@ class _Turns:
 
     def span(self, index: int) -> SecondSpan:
         own = sorted((position, mark) for mark, position in self._once.items() if self._traced.owner(mark) == index)
+        own = own or self._repeated_name(index)
         if not own:
             raise _UnclearError(f"turn {index + 1} is not in the rendered text, or more than once")
         first, (last, last_mark) = own[0][0], own[-1]
@@ -164,6 +179,16 @@ class _Turns:
         start, parts = self._start(index, first)
         end = self._end(index, last, last_mark)
         return self._narrowed(SecondSpan(index, start, end, parts), last)
+
+    def _repeated_name(self, index: int) -> list[tuple[int, int]]:
+        """Where a call stands of which nothing is shown once: its name comes again with the result, behind it."""
+        if not self._conversation.messages[index].tool_calls:
+            return []
+        places: dict[int, int] = {}
+        for position, mark in self._traced.marks:
+            if self._traced.owner(mark) == index:
+                places.setdefault(mark, position)
+        return sorted((position, mark) for mark, position in places.items())
 
     def _check_middle(self, index: int, first: int, last: int) -> None:
         """Between the fields of a turn there must be no end-of-turn token of the template's."""
@@ -240,7 +265,7 @@ class _Turns:
     def _end(self, index: int, last: int, last_mark: int) -> int:
         """Behind the first end-of-turn token of the template's text that follows the turn's last field."""
         others = [position for position, mark in self._traced.marks if position >= last and mark != last_mark]
-        gap = self._traced.text[last : min(others, default=len(self._traced.text))]
+        gap = self._before_head(self._traced.text[last : min(others, default=len(self._traced.text))])
         closing = self._closing
         found = next((match.end() for match in self._facts.unsplit.finditer(gap) if match[0] in closing), None)
         if found is not None:
@@ -248,6 +273,11 @@ class _Turns:
         other = self._other_gap(index, gap, last_mark)
         kept = self._kept_space(index, gap, last_mark)
         return last + max(len(_shared_words(gap, other).rstrip()), kept)
+
+    def _before_head(self, gap: str) -> str:
+        """Up to the token with which answers are opened: from there on it is the head of another turn."""
+        head = opening_token(self._template, self._facts)
+        return gap.partition(head)[0] if head and head not in self._closing else gap
 
     def _other_gap(self, index: int, gap: str, last_mark: int) -> str:
         """What follows where the row is over with this turn; where it is, what a question behind it leaves of that."""
@@ -303,12 +333,14 @@ def _num_shared(one: str, other: str) -> int:
 def _opening(template: "ChatTemplate", tools: Tools) -> str:
     answered = (QUESTION, Message(role="assistant", content="b"))
     shared = template.render(answered[:1], tools, add_generation_prompt=True)
-    unprompted = template.render(answered[:1], tools)
+    own = _num_shared(shared, template.render(answered[:1], tools))
+    indented, is_indented = shared[own:].strip(), True
     for row in (answered, (*answered, QUESTION)):
         traced = _probed(row, template, tools)
         heads = [traced.text[:position] for position, mark in traced.marks if mark == 2] if traced else []
         shared = shared[: _num_shared(shared, heads[0] if heads else "")]
-    return shared[_num_shared(shared, unprompted) :].strip()
+        is_indented = is_indented and bool(heads) and heads[0].rstrip().endswith(indented)
+    return shared[own:].strip() or (indented if is_indented else "")
 
 
 def _probed(messages: Sequence[Message], template: "ChatTemplate", tools: Tools) -> Tracing | None:
@@ -320,20 +352,25 @@ def _probed(messages: Sequence[Message], template: "ChatTemplate", tools: Tools)
     return None if isinstance(traced, str) else traced
 
 
-def _closer(messages: Sequence[Message], template: "ChatTemplate", facts: TokenFacts) -> str:
-    """The token behind the answer in turn 2: the first at which generation stops of those that follow at once."""
+def _closer(messages: Sequence[Message], template: "ChatTemplate", facts: TokenFacts) -> tuple[str, bool]:
+    """The token behind the answer in turn 2, and whether no other one follows it at once.
+
+    Of those that follow each other at once it is the first at which generation stops.
+    """
     found = (_probed(messages, template, tools) for tools in PROBED_TOOLS)
     traced = next((one for one in found if one is not None), None)
     if traced is None:
-        return ""
+        return "", True
     text, marks = traced.text, traced.marks
     places = [position for position, mark in marks if mark == 3]
     if len(places) != 1:
-        return ""
+        return "", True
     after = text[places[0] :].lstrip()
     token = first = facts.unsplit.match(after)
     while token is not None:
         if token[0] in facts.stops:
-            return token[0]
+            return token[0], False
         token = facts.unsplit.match(after, token.end())
-    return first[0] if first else ""
+    if first is None:
+        return "", True
+    return first[0], facts.unsplit.match(after, first.end()) is None

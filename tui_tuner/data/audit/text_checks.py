@@ -54,6 +54,12 @@ def audit_text(
     return TextAudit(findings, second)
 
 
+def audit_document(text: str, facts: TokenFacts) -> tuple[Finding, ...]:
+    """The check of a plain text: names of control tokens, which become those tokens, and are trained."""
+    found = dict.fromkeys(match[0] for match in facts.control.finditer(text))
+    return (Finding("control_token_in_text", f"the text holds {', '.join(found)}"),) if found else ()
+
+
 def _unread_fields(conversation: Conversation) -> Iterator[Finding]:
     for index, message in enumerate(conversation.messages):
         if message.unread:

@@ -4,16 +4,21 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 
-def calls_with(calls: Sequence[Mapping[str, object]], stand_in: str) -> Iterator[Mapping[str, object]]:
-    """Each call with a stand-in for its last argument that is a text, and with one for its name."""
+def calls_with(
+    calls: Sequence[Mapping[str, object]], stand_in: str
+) -> Iterator[tuple[Mapping[str, object], str | None]]:
+    """Each call with a stand-in for its last argument that is a text, and with one for its name.
+
+    The second is what the stand-in stands for where results of the call may repeat it, which is the name.
+    """
     for call in calls:
         function = call.get("function")
         if not isinstance(function, Mapping):
             continue
         arguments = _with_text(function.get("arguments"), stand_in)
         if arguments is not None:
-            yield {**call, "function": {**function, "arguments": arguments}}
-        yield {**call, "function": {**function, "name": stand_in}}
+            yield {**call, "function": {**function, "arguments": arguments}}, None
+        yield {**call, "function": {**function, "name": stand_in}}, str(function.get("name"))
 
 
 def _with_text(arguments: object, stand_in: str) -> object:

@@ -68,11 +68,11 @@ class ReplyEnds:
         if not turn.message.tool_calls:
             return
         stand_in = stand_in_for(turn.messages)
-        for call in calls_with(turn.message.tool_calls[-1:], stand_in):
+        for call, repeated in calls_with(turn.message.tool_calls[-1:], stand_in):
             message = replace(turn.message, tool_calls=(*turn.message.tool_calls[:-1], call))
             messages = splice(turn.messages, turn.index, message)
-            around = render_around(self._template, messages, turn.tools, stand_in)
-            other = None if around is None else self._other_tail(turn, messages, stand_in, around[1])
+            around = render_around(self._template, messages, turn.tools, stand_in, repeated=repeated)
+            other = None if around is None else self._other_tail(turn, messages, stand_in, around[1], repeated)
             if around is None or other is None or not turn.text.endswith(around[1]):
                 continue
             behind = len(turn.text) - len(around[1])
@@ -81,15 +81,17 @@ class ReplyEnds:
                 continue
             yield FoundReply(end=behind + length, turn_end=behind + length)
 
-    def _other_tail(self, turn: TurnRow, messages: Sequence[Message], stand_in: str, tail: str) -> str | None:
+    def _other_tail(
+        self, turn: TurnRow, messages: Sequence[Message], stand_in: str, tail: str, repeated: str | None = None
+    ) -> str | None:
         """What follows the reply when the conversation is over with it; when it is, what follows when it goes on."""
         until = tuple(messages[: turn.index + 1])
         if turn.is_last:
-            followed = render_around(self._template, (*until, QUESTION), turn.tools, stand_in)
+            followed = render_around(self._template, (*until, QUESTION), turn.tools, stand_in, repeated=repeated)
             return self._endings.other_tail(tail, followed[1] if followed else "")
         # Some templates want a question before any reply.
         for shortened in (until, (*until[:-1], QUESTION, until[-1])):
-            around = render_around(self._template, shortened, turn.tools, stand_in)
+            around = render_around(self._template, shortened, turn.tools, stand_in, repeated=repeated)
             if around is not None:
                 return around[1]
         return None

@@ -45,12 +45,15 @@ def stand_in_for(messages: Sequence[Message], number: int = 0) -> str:
     return f"{name}{number}x"
 
 
-def split_at(text: str, stand_in: str) -> tuple[str, str] | None:
-    """What stands before and behind the stand-in; None unless it occurs exactly once."""
-    if text.count(stand_in) != 1:
-        return None
+def split_at(text: str, stand_in: str, repeated: str | None = None) -> tuple[str, str] | None:
+    """What stands before and behind the stand-in; None unless it occurs exactly once.
+
+    With `repeated` it may come again, and is that text there.
+    """
     before, _, after = text.partition(stand_in)
-    return before, after
+    if stand_in not in text or (stand_in in after and repeated is None):
+        return None
+    return before, after if repeated is None else after.replace(stand_in, repeated)
 
 
 def build_skeleton(template: "ChatTemplate", endings: TurnEndings, roles: Sequence[str]) -> Skeleton | None:
@@ -111,10 +114,11 @@ def render_around(
     stand_in: str,
     *,
     add_generation_prompt: bool = False,
+    repeated: str | None = None,
 ) -> tuple[str, str] | None:
     """Text before and behind the stand-in; None where the template refuses the messages or loses the stand-in."""
     try:
-        return split_at(template.render(messages, tools, add_generation_prompt), stand_in)
+        return split_at(template.render(messages, tools, add_generation_prompt), stand_in, repeated)
     except DataError:
         return None
 

@@ -144,10 +144,27 @@ def _opening(template: "ChatTemplate", tools: Tools) -> str:
     headers = [split_at(around[1], answered) for row in rows if (around := render_around(template, row, tools, asked))]
     if prompt is None or unprompted is None or not headers:
         return ""
+    own = len(shared_prefix(prompt[1], unprompted[1]))
     opening = prompt[1]
     for header in headers:
         opening = shared_prefix(opening, header[0] if header else "")
-    return opening[len(shared_prefix(opening, unprompted[1])) :].strip()
+    # What is only indented otherwise opens the turn all the same.
+    indented = prompt[1][own:].strip()
+    is_indented = all(header is not None and header[0].rstrip().endswith(indented) for header in headers)
+    return opening[own:].strip() or (indented if is_indented else "")
+
+
+def endings_under(template: "ChatTemplate", endings: TurnEndings) -> TurnEndings:
+    """The endings of a tokenizer that knows how this template opens answers."""
+    asked, answered = f"{STAND_IN}0x", f"{STAND_IN}1x"
+    question, answer = Message(role="user", content=asked), Message(role="assistant", content=answered)
+    for tools in PROBED_TOOLS:
+        prompt = render_around(template, (question,), tools, asked, add_generation_prompt=True)
+        unprompted = render_around(template, (question,), tools, asked)
+        finished = render_around(template, (question, answer), tools, answered)
+        if prompt is not None and unprompted is not None and prompt[1].startswith(unprompted[1]):
+            return endings.under(prompt[1][len(unprompted[1]) :], finished[1] if finished else "")
+    return endings
 
 
 def _replaced(message: Message, stand_in: str) -> Iterator[Message]:
@@ -158,5 +175,5 @@ def _replaced(message: Message, stand_in: str) -> Iterator[Message]:
         yield replace(message, thinking=stand_in)
     yield Message(role=message.role, content=stand_in)
     calls = message.tool_calls or ()
-    for call in calls_with(calls[-1:], stand_in):
+    for call, _ in calls_with(calls[-1:], stand_in):
         yield replace(message, tool_calls=(*calls[:-1], call))

@@ -12,6 +12,9 @@ CHATML = """\
 """
 
 _PLAIN = """\
+{%- if eos_token is not defined %}
+{{- raise_exception('the plain template closes answers with EOS, and no tokenizer_config.json names it') }}
+{%- endif %}
 {%- for message in messages %}
 {%- if message['content'] is not string %}
 {{- raise_exception('the plain template renders text only; this conversation has tool calls') }}

@@ -66,6 +66,8 @@ class Refusal:
 
     message: str
     hint: str
+    goes_on_with_subject: bool = False
+    """Whether what was being rendered is to be named behind the message, which has no full stop then."""
 
 
 Request = TemplateProgram | RowsRequest | TextRequest

@@ -16,6 +16,9 @@ Render = Callable[[Sequence[Fields]], str]
 """Renders messages; empty where the template refuses them."""
 SAID, CALLED = "qzwords", "qzname"
 ARGUMENTS = {"probe": "value"}
+CALL_ID = "call00001"
+RESULT: Fields = {"role": "tool", "name": CALLED, "tool_call_id": CALL_ID, "content": SAID}
+THANKS: Fields = {"role": "assistant", "content": SAID}
 _PARAMETER = {"type": "string", "description": "a"}
 _PARAMETERS = {"type": "object", "properties": {"a": _PARAMETER}, "required": ["a"]}
 _FUNCTION = {"name": "a", "description": "a", "parameters": _PARAMETERS}
@@ -73,17 +76,19 @@ def _wants_text(render: Render) -> bool:
 
 def _empty_content(render: Render, *, text_arguments: bool) -> EmptyContent:
     """The form that shows the call and writes least beside it; "as given" where both are written alike."""
-    null, text = (render(_calling(content, text_arguments=text_arguments)) for content in (None, ""))
-    if null == text or not (CALLED in null or CALLED in text):
-        return "as given"
-    if CALLED not in text:
-        return "null"
-    return "text" if CALLED not in null or len(text) <= len(null) else "null"
+    for behind in ((), (RESULT, THANKS)):  # some read only what is said in turns before the last
+        null, text = (render([*_calling(content, text_arguments=text_arguments), *behind]) for content in (None, ""))
+        if null == text or not (CALLED in null or CALLED in text):
+            continue
+        if CALLED not in text:
+            return "null"
+        return "text" if CALLED not in null or len(text) <= len(null) else "null"
+    return "as given"
 
 
 def _calling(content: str | None, *, text_arguments: bool) -> list[Fields]:
     function = {"name": CALLED, "arguments": ARGUMENTS}
-    call = {"id": "call00001", "type": "function", "function": function}
+    call = {"id": CALL_ID, "type": "function", "function": function}
     calling: Fields = {"role": "assistant", "content": content, "tool_calls": [call]}
     return [{"role": "user", "content": SAID}, in_form(calling, MessageForms(text_arguments=text_arguments))]
 

@@ -51,7 +51,8 @@ class RendererProcess:
                 if answer is None:
                     raise self._death(subject)
                 if isinstance(answer, Refusal):
-                    raise DataError(answer.message, answer.hint)
+                    message = f"{answer.message} on {subject}." if answer.goes_on_with_subject else answer.message
+                    raise DataError(message, answer.hint)
                 answers.append(answer)
         except BaseException:
             self.end()  # what it may still answer belongs to nobody
@@ -80,7 +81,7 @@ class RendererProcess:
         try:
             return read_answer(self._process.stdout)
         except (pickle.UnpicklingError, ValueError, EOFError, AttributeError, IndexError) as error:
-            raise DataError(f"the chat template took over its renderer ({error}).", REPLACE_IT) from error
+            raise DataError(f"The chat template took over its renderer ({error}).", REPLACE_IT) from error
 
     def _death(self, subject: str) -> Exception:
         code = self._process.wait()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tui_tuner.data.audit.findings import Finding
 from tui_tuner.data.audit.second_method import NotApplicable, SecondSpan
-from tui_tuner.data.audit.text_checks import audit_text
+from tui_tuner.data.audit.text_checks import audit_document, audit_text
 from tui_tuner.data.audit.token_facts import TokenFacts
 from tui_tuner.data.rows import BadRow, Conversation, PreferencePair, RowRef, Sample, TextDocument
 from tui_tuner.data.shapes.messages import RowFault
@@ -48,7 +48,8 @@ class RowRenderer:
     def render(self, sample: Sample) -> RenderedRow | BadRow:
         """A row that the template refuses, or whose turns cannot be located, becomes a `BadRow`."""
         if isinstance(sample, TextDocument):
-            return RenderedRow(ref=sample.ref, kind="document", text=sample.text)
+            findings = () if self._facts is None else audit_document(sample.text, self._facts)
+            return RenderedRow(ref=sample.ref, kind="document", text=sample.text, findings=findings)
         try:
             if isinstance(sample, Conversation):
                 return self._conversation(sample)

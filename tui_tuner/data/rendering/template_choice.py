@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from tui_tuner.data.audit.token_facts import token_facts
 from tui_tuner.data.rendering.builtin_templates import CHATML, CHATML_TOKENS, plain_template
@@ -14,6 +13,7 @@ from tui_tuner.data.rows import Message, Tools
 from tui_tuner.data.tokenizer import TextTokenizer
 from tui_tuner.data.turn_endings import turn_endings
 from tui_tuner.errors import DataError
+from tui_tuner.places import path_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ def _chosen(text: str, tokenizer: TextTokenizer, description: str, reason: str, 
 
 
 def _template_file(asked: str) -> str:
-    path = Path(asked).expanduser()
+    path = path_of(asked)
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

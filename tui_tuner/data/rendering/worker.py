@@ -56,7 +56,7 @@ class Renderer:
         except DataError as error:
             yield Refusal(error.message, error.hint)
         except MemoryError:
-            yield Refusal("the chat template needs too much memory.", REPLACE_IT)
+            yield Refusal("The chat template needs too much memory", REPLACE_IT, goes_on_with_subject=True)
 
     def _load(self, program: TemplateProgram) -> RenderedText:
         length = len(program.text)

@@ -17,7 +17,10 @@ from tui_tuner.data.shapes.messages import (
 
 def turns_conversation(row: SourceRow, columns: Mapping[str, str]) -> Conversation:
     """A row that lists its turns (messages, ShareGPT)."""
-    return _conversation(row, columns, read_turns(row.fields.get(columns["messages"])))
+    column = columns["messages"]
+    if row.fields.get(column) is None:
+        raise RowFault(f'the row has no "{column}", where others list their turns')
+    return _conversation(row, columns, read_turns(row.fields[column]))
 
 
 def alpaca_conversation(row: SourceRow, columns: Mapping[str, str]) -> Conversation:
@@ -30,7 +33,9 @@ def alpaca_conversation(row: SourceRow, columns: Mapping[str, str]) -> Conversat
 
 
 def prompt_conversation(row: SourceRow, columns: Mapping[str, str]) -> Conversation:
-    """Prompt and completion, each a text or a list of turns."""
+    """Prompt and completion, each a text or a list of turns; `label` is the judgement of unpaired preferences (KTO)."""
+    if row.fields.get("label") is False:
+        raise RowFault('"label" is false: the answer is marked as a bad one, which would be trained as a good one')
     prompt = turns_of(row.fields.get(columns["prompt"]), "user", columns["prompt"])
     completion = turns_of(row.fields.get(columns["completion"]), "assistant", columns["completion"])
     return _conversation(row, columns, (*prompt, *completion))

@@ -5,8 +5,10 @@ A turn that cannot be read raises a `RowFault`; nothing is repaired by guessing.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tui_tuner.data.rows import Message
+from tui_tuner.data.sources.unique_keys import parse_json, repeated_key
 
 ROLES: dict[str, str] = {
     **dict.fromkeys(("user", "human", "prompter", "customer", "usr", "student", "instruction"), "user"),
@@ -46,7 +48,9 @@ def as_turn_list(value: object) -> list[Mapping[str, object]] | None:
         value = _parsed(value)
     if isinstance(value, Mapping) and value and all(isinstance(column, list) for column in value.values()):
         columns = [[(key, entry) for entry in column] for key, column in value.items()]
-        value = [dict(turn) for turn in zip(*columns, strict=False)]
+        if len({len(column) for column in columns}) > 1:
+            return None
+        value = [dict(turn) for turn in zip(*columns, strict=True)]
     if not isinstance(value, list) or not all(isinstance(turn, Mapping) and _key(turn, ROLE_KEYS) for turn in value):
         return None
     return value
@@ -63,11 +67,15 @@ def read_tools(value: object) -> tuple[Mapping[str, object], ...] | None:
 
 
 def with_system(messages: tuple[Message, ...], system: object) -> tuple[Message, ...]:
-    """Put a system text in front, unless there is none, or the turns bring their own."""
+    """Put a system text in front, unless there is none, or the turns bring their own, which then wins."""
     if system is None or system == "":
         return messages
-    text = text_of(system, "system")
-    return messages if messages[0].role == "system" else (Message(role="system", content=text), *messages)
+    text, first = text_of(system, "system"), messages[0]
+    if first.role != "system":
+        return (Message(role="system", content=text), *messages)
+    if (first.content or "").strip() == text.strip():
+        return messages
+    return (replace(first, unread=(*first.unread, "the row's own system text")), *messages[1:])
 
 
 def check_trainable(messages: Sequence[Message]) -> None:
@@ -187,10 +195,24 @@ def _tool_call(call: Mapping[str, object], number: int) -> Mapping[str, object]:
     function = call.get("function", call)
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise RowFault(f"a tool call of turn {number} names no function")
+    _check_arguments(function, number)
     kept = _without_nulls(function)
     if function is call:
         return {"type": "function", "function": kept}
     return {**_without_nulls(call), "function": kept}
+
+
+def _check_arguments(function: Mapping[str, object], number: int) -> None:
+    """Arguments that come as JSON text name nothing twice; a text that is no JSON stays a text."""
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        return
+    try:
+        value, is_repeated = parse_json(arguments)
+    except (ValueError, RecursionError):
+        return
+    if is_repeated:
+        raise RowFault(f"in the arguments of a tool call of turn {number}, {repeated_key(value)}")
 
 
 def _calls_in_text(content: str | None, number: int) -> tuple[Mapping[str, object], ...]:

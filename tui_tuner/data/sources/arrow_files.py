@@ -33,16 +33,6 @@ def read_arrow_file(file: SourceFile) -> Iterator[SourceRow | BadRow]:
         raise DataError(f"{file.path} holds no rows.", "Check how it was written.")
 
 
-def count_arrow_rows(file: SourceFile) -> int:
-    """Number of rows, without reading them where the format says it."""
-    try:
-        if file.kind == "parquet" and not file.is_gzipped:
-            return int(pyarrow.parquet.ParquetFile(file.path).metadata.num_rows)
-        return sum(batch.num_rows for batch in _batches(file))
-    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from error
-
-
 def _batches(file: SourceFile) -> Iterator[pa.RecordBatch]:
     if file.kind == "parquet":
         source = pa.BufferReader(pa.input_stream(str(file.path)).read()) if file.is_gzipped else file.path

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tui_tuner.data.sources.watched import FileWatch
 from tui_tuner.errors import DataError
+from tui_tuner.places import is_file, is_folder, is_there, path_of
 from tui_tuner.recipe import DataSource
 
 FileKind = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "arrow"]
@@ -36,6 +37,8 @@ SPLIT_WORDS = {
     "eval": "validation",
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(:[\w.-]+)?")
+LONGEST_HUB_ID = 256
+"""Owner and name have at most 96 characters each; a configuration may follow."""
 MAX_NAME_BYTES = 255
 KNOWN_FILES = ".jsonl, .json, .csv, .tsv, .parquet or .txt, each also .gz"
 
@@ -66,14 +69,19 @@ def find_files(source: DataSource) -> tuple[SourceFile, ...] | HubDataset:
     Raises:
         DataError: nothing is there, or nothing that can be read.
     """
-    path = Path(source.path).expanduser()
-    if path.is_file():
+    path = path_of(source.path)
+    if is_file(path):
         return (_known_file(path),)
-    if path.is_dir():
+    if is_folder(path):
         return _files_of_folder(path, source.split)
-    if path.exists():
+    if is_there(path):
         raise DataError(f"{path} is neither a file nor a folder.", "Name a data file.")
-    if HUB_ID.fullmatch(source.path) and _kind_of(path) is None and not _looks_local(path):
+    if (
+        len(source.path) <= LONGEST_HUB_ID
+        and HUB_ID.fullmatch(source.path)
+        and _kind_of(path) is None
+        and not _looks_local(path)
+    ):
         repo, _, config = source.path.partition(":")
         return HubDataset(repo=repo, config=config or None, split=source.split)
     raise DataError(f"{path} does not exist.", _near_files(path))
@@ -81,7 +89,7 @@ def find_files(source: DataSource) -> tuple[SourceFile, ...] | HubDataset:
 
 def _looks_local(path: Path) -> bool:
     """Whether a missing two-part name is rather a mistyped path: its folder is here."""
-    return len(path.parts) > 1 and Path(path.parts[0]).is_dir()
+    return len(path.parts) > 1 and is_folder(Path(path.parts[0]))
 
 
 def _known_file(path: Path) -> SourceFile:
@@ -103,7 +111,10 @@ def _files_of_folder(folder: Path, split: str) -> tuple[SourceFile, ...]:
         return _saved_files(_saved_split(folder, split))
     if (folder / "state.json").is_file():
         return _saved_files(folder)
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and _kind_of(path) is not None)
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.is_file() and _kind_of(path) is not None)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.", "Ask its owner, or name a copy.") from error
     if not paths:
         raise DataError(f"{folder} holds no data files.", f"Known are {KNOWN_FILES}, or a folder saved by `datasets`.")
     return tuple(_known_file(path) for path in _of_split(folder, paths, split))
@@ -160,9 +171,12 @@ def _described_names(path: Path, key: str) -> list[str]:
 
 
 def _near_files(path: Path) -> str:
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         return f"The folder {path.parent} does not exist either."
-    siblings = sorted(sibling.name for sibling in path.parent.iterdir())
+    try:
+        siblings = sorted(sibling.name for sibling in path.parent.iterdir())
+    except OSError as error:
+        return f"The folder {path.parent} cannot be read: {error.strerror}."
     near = difflib.get_close_matches(path.name, siblings, n=1)
     if near:
         return f"Did you mean {path.parent / near[0]}?"

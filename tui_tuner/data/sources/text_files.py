@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from tui_tuner.data.rows import BadRow, RowRef, SourceRow
 from tui_tuner.data.sources.files import SourceFile
+from tui_tuner.data.sources.unique_keys import RepeatedKey, parse_json, repeated_key
 from tui_tuner.errors import DataError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -62,7 +63,7 @@ def raw_lines(file: SourceFile) -> Iterator[bytes]:
 def parse_line(line: bytes, ref: RowRef) -> SourceRow | BadRow:
     """Check one line of JSON."""
     try:
-        value = json.loads(line.rstrip().decode("utf-8"))
+        value, is_repeated = parse_json(line.rstrip().decode("utf-8"))
     except UnicodeDecodeError as error:
         reason = f"invalid UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})"
         return BadRow(ref=ref, reason=reason)
@@ -72,6 +73,9 @@ def parse_line(line: bytes, ref: RowRef) -> SourceRow | BadRow:
         return BadRow(ref=ref, reason=LONG_NUMBER)
     except RecursionError:
         return BadRow(ref=ref, reason="JSON is nested too deeply")
+    repeated = repeated_key(value) if is_repeated else None
+    if repeated is not None:
+        return BadRow(ref=ref, reason=str(repeated))
     return check_object(value, ref, may_hold_surrogates=b"\\u" in line)
 
 
@@ -123,7 +127,7 @@ def _json_rows(file: SourceFile) -> Iterator[SourceRow | BadRow]:
     text = _decoded(file)
     path = str(file.path)
     try:
-        value = json.loads(text)
+        value, is_repeated = parse_json(text)
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}"
         raise DataError(f"{where}: {_json_fault(error)}.", "Mend the file, or write one object per line.") from error
@@ -133,11 +137,15 @@ def _json_rows(file: SourceFile) -> Iterator[SourceRow | BadRow]:
         raise DataError(f"{path}: JSON is nested too deeply.") from error
     may_hold_surrogates = "\\u" in text
     for number, entry in enumerate(_array(value, path), start=1):
-        yield check_object(entry, RowRef(path, number), may_hold_surrogates)
+        repeated = repeated_key(entry) if is_repeated else None
+        ref = RowRef(path, number)
+        yield BadRow(ref=ref, reason=str(repeated)) if repeated else check_object(entry, ref, may_hold_surrogates)
 
 
 def _array(value: object, path: str) -> list[object]:
     """The array itself, or the only array in an object such as {"data": [...]}. One conversation is one row."""
+    if isinstance(value, RepeatedKey):
+        raise DataError(f"{path}: {value}.", "Leave one of the two.")
     arrays = [value] if isinstance(value, list) else []
     if isinstance(value, Mapping):
         arrays = [entry for entry in value.values() if isinstance(entry, list)]
@@ -163,7 +171,7 @@ def _csv_rows(file: SourceFile, delimiter: str) -> Iterator[SourceRow | BadRow]:
     reader = csv.reader(_decoded_lines(file), delimiter=delimiter, strict=True)
     num_rows = 0
     try:
-        columns = next(reader)
+        columns = _columns(next(reader), path)
         line = reader.line_num + 1
         for cells in reader:
             if cells:
@@ -174,6 +182,14 @@ def _csv_rows(file: SourceFile, delimiter: str) -> Iterator[SourceRow | BadRow]:
         raise DataError(f"{path}:{reader.line_num}: {error}.", "Mend the quotes of this row.") from error
     if num_rows == 0:
         raise DataError(f"{path} holds a header and no rows.", "Check how it was written.")
+
+
+def _columns(names: list[str], path: str) -> list[str]:
+    """The names in the header, if each is there once: of two columns with one name, one would be lost."""
+    repeated = [name for number, name in enumerate(names) if name in names[:number]]
+    if repeated:
+        raise DataError(f'{path}:1: the header names the column "{repeated[0][:40]}" twice.', "Rename one of the two.")
+    return names
 
 
 def _csv_row(columns: list[str], cells: list[str], ref: RowRef) -> SourceRow | BadRow:
