@@ -23,6 +23,7 @@ class PseudoTerminal:
         """Everything that the app keeps is under `folder`, which is also where it is started."""
         folder.mkdir(parents=True, exist_ok=True)
         self.began = time.perf_counter()
+        self._is_hung_up = False
         self.process, self._line = pty.fork()
         if self.process == 0:
             os.chdir(folder)
@@ -80,6 +81,7 @@ class PseudoTerminal:
 
     def hang_up(self) -> None:
         """Cut the line, as a lost connection does."""
+        self._is_hung_up = True
         os.close(self._line)
 
     def kill(self) -> None:
@@ -87,12 +89,17 @@ class PseudoTerminal:
         self.exit_code(10)
 
     def exit_code(self, seconds: float) -> int | None:
-        """As a shell shows it (negative for a signal); None where the process still lives."""
+        """As a shell shows it (negative for a signal); None where the process still lives.
+
+        What it still has to say is read: a program whose terminal takes nothing cannot end.
+        """
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             process, status = os.waitpid(self.process, os.WNOHANG)
             if process:
                 return os.waitstatus_to_exitcode(status)
+            if not self._is_hung_up:
+                self._read(0.05)
             time.sleep(0.05)
         return None
 

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.app import App
+from textual.events import Paste
+from textual.widgets import Input
 
 from tests.plans import llama_plan, scripted_events
 from tests.screens.data.states import until_checked
+from tests.screens.golden import screen_text
 from tests.screens.runs.material import finished, write_run
 from tests.screens.settling import until
 from tests.screens.world import make_app
@@ -95,3 +98,19 @@ async def test_a_hostile_model_name_goes_nowhere(key: str, tmp_path: Path) -> No
 
 def _text(app: App[None]) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize("keys", [("2", "slash"), ("4", "o"), ("5", "w"), ("1", "slash"), ("7", "f4")])
+@pytest.mark.parametrize(
+    "text", ["x" * 5000, "/" + "y/" * 3000, "~nobody-of-that-name/m"], ids=["long", "deep", "user"]
+)
+async def test_a_path_that_cannot_be_one_is_said_to_be_wrong(keys: tuple[str, ...], text: str, tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*keys)
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        app.post_message(Paste(text))
+        await until(pilot, lambda: isinstance(app.focused, Input) and app.focused.value)
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        assert app.is_running and screen_text(app)

@@ -11,6 +11,7 @@ from textual import work
 from textual._compositor import ChopsUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
@@ -28,6 +29,7 @@ from tui_tuner.screens.settings import SETTINGS_NAME, Settings, load_settings, s
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import STATIONS, Marks, StationName
 from tui_tuner.screens.themes import DEFAULT_THEME, OWN_THEMES, default_variables
+from tui_tuner.screens.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,6 +88,7 @@ class TunerApp(App[None], inherit_bindings=False):
         super().__init__()
         self._attach_to = attach_to
         self._sent = SentCells()
+        self._typed = TypedAhead(self, self._deliver)
         self.before_run: list[Callable[[], None]] = []
         """Called before a run begins, by whoever holds memory that it may want."""
         self.environment = environment
@@ -241,7 +244,18 @@ class TunerApp(App[None], inherit_bindings=False):
         if self.run_desk.poll():
             self.marks_changed()
 
-    # What the terminal is sent.
+    # What is typed, and what the terminal is sent.
+
+    async def on_event(self, event: Event) -> None:
+        """Keys and pasted text go one by one, in turn; to leave is always possible."""
+        is_typed = isinstance(event, Key) and event.key != "ctrl+c"
+        if (is_typed or isinstance(event, Paste)) and not event.is_forwarded:
+            await self._typed.take(event)
+        else:
+            await self._deliver(event)
+
+    async def _deliver(self, event: Event) -> None:
+        await super().on_event(event)
 
     def _display(self, screen: Screen[object], renderable: "RenderableType | None") -> None:
         """Textual's own way to the terminal, with what the terminal shows already left out."""
@@ -301,7 +315,7 @@ class TunerApp(App[None], inherit_bindings=False):
         if not isinstance(self.screen, DoctorScreen):
             self.push_screen(DoctorScreen())
 
-    @work(exclusive=True, group="leave")
+    @work(exclusive=True, group="dialog.leave")
     async def action_leave(self) -> None:
         """Leave the app. A run in its own session goes on; one in this process is asked about first."""
         if self._run_desk is None or not self._run_desk.is_running_here or self._run_desk.run is None:
@@ -332,7 +346,7 @@ class TunerApp(App[None], inherit_bindings=False):
         if not isinstance(self.screen, ModalScreen):
             self.push_screen(HelpDialog(self.screen, self.focused))
 
-    @work(exclusive=True, group="jump")
+    @work(exclusive=True, group="dialog.jump")
     async def action_jump(self) -> None:
         """Letters on the panels, and where the one that is pressed leads."""
         from tui_tuner.screens.dialogs.jump import Jump

@@ -100,7 +100,7 @@ class FactsDesk:
     def _fetch(self, repo_id: str, revision: str | None, patterns: Sequence[str]) -> Path:
         from huggingface_hub.errors import LocalEntryNotFoundError
 
-        from tui_tuner.planning.hub_fetch import fetch_from_hub
+        from tui_tuner.planning.hub.fetch import fetch_from_hub
 
         if not self._environment.can_reach_network:
             raise LocalEntryNotFoundError(f"{repo_id} is not in the cache")

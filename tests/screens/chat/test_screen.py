@@ -7,6 +7,7 @@ from tests.screens.settling import until
 from tests.screens.world import make_app
 from tests.tiny import write_tiny_model
 from tui_tuner.hosting.chat.messages import ChatEvent
+from tui_tuner.screens.chat.prompt_box import PromptBox
 from tui_tuner.screens.chat.screen import ChatScreen
 from tui_tuner.screens.sources.results import result_at
 
@@ -104,3 +105,18 @@ async def test_a_run_that_begins_gets_the_memory_of_the_chats_model(tmp_path: Pa
         assert chat.desk.load.ready is None and not chat.desk.can_ask
         assert len(chat.desk.talk.exchanges) == said
         assert any("let go" in one.message for one in app._notifications)
+
+
+async def test_a_question_that_is_typed_while_the_model_is_loaded_is_asked_when_it_is_there(tmp_path: Path) -> None:
+    model, app = write_tiny_model(tmp_path / "model"), make_app(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*KEYS)
+        screen = app.screen
+        assert isinstance(screen, ChatScreen)
+        screen.open_result(result_at(str(model)))
+        await pilot.press(*"see 8?", "enter")
+        assert screen.desk.load.is_loading and app.current_mode == "chat"
+        await until(pilot, lambda: "asked when the model is there" in screen_text(app))
+        await until(pilot, lambda: screen.desk.talk.exchanges, seconds=60)
+        assert screen.desk.talk.exchanges[0].question == "see 8?"
+        assert not screen.query_one(PromptBox).text

@@ -1,6 +1,10 @@
+import pytest
+
 from tests.screens.inks import INKS
+from tests.screens.world import CHECKS as WORLD_CHECKS
 from tui_tuner.diagnosis.check import Check
-from tui_tuner.screens.doctor.report import advice, check_line, report_text, verdict
+from tui_tuner.screens.doctor.report import advice, all_advice, check_line, report_text, verdict
+from tui_tuner.screens.doctor.why import check_help, why
 from tui_tuner.screens.glyphs import ASCII, BRAILLE
 
 CHECKS = (
@@ -27,3 +31,20 @@ def test_the_report_has_a_line_for_each_check_and_for_each_fix() -> None:
 def test_the_verdict_counts_what_must_be_mended_first() -> None:
     assert verdict(CHECKS, is_done=True).startswith("1 must be mended before a run can start  ·  1 to look at")
     assert verdict(CHECKS[:1], is_done=False).startswith("looking…")
+
+
+def test_all_that_is_to_do_has_what_keeps_runs_from_starting_first() -> None:
+    lines = all_advice(CHECKS, BRAILLE, INKS).plain.splitlines()
+    assert [line[2:].split("  ")[0] for line in lines[::2]] == ["CUDA", "GPU 0 held"]
+    assert "Update it." in lines[1] and all_advice(CHECKS[:1], BRAILLE, INKS).plain == "Nothing."
+
+
+def test_the_help_is_about_the_check_under_the_cursor_and_says_why_it_matters() -> None:
+    words = check_help(CHECKS[1], "What doctor is.")
+    assert words.startswith("## GPU 0 held") and "the plan counts on what is free now" in words
+    assert "\x1b" not in words and words.endswith("What doctor is.") and check_help(None, "x") == "x"
+
+
+@pytest.mark.parametrize("check", WORLD_CHECKS, ids=lambda one: one.name)
+def test_every_check_says_why_it_matters(check: Check) -> None:
+    assert len(why(check)) > 20

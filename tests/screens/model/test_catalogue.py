@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from tests.screens.hollow_models import hollow_hub
-from tui_tuner.planning.hub_search import HubModel
+from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import local_models
 from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.model.catalogue import entries, is_source, name_decision

@@ -5,7 +5,7 @@ from tests.screens.hollow_models import QWEN3_8B, hollow_hub, hollow_model
 from tests.screens.inks import INKS
 from tui_tuner.errors import ModelError
 from tui_tuner.plan import NameDecision
-from tui_tuner.planning.hub_search import HubModel
+from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import local_models
 from tui_tuner.screens.glyphs import BRAILLE
 from tui_tuner.screens.model.catalogue import Entry

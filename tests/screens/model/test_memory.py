@@ -11,6 +11,7 @@ from tui_tuner.recipe import ModelSection
 from tui_tuner.screens.draft import Draft
 from tui_tuner.screens.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.model.memory import choice_lines, memory_choices
+from tui_tuner.screens.model.row_lengths import length_choices, length_lines
 from tui_tuner.screens.outlook import Facts, ModelAnswer, look_ahead
 
 
@@ -46,3 +47,17 @@ def test_lines_fit_the_width_in_every_set_of_glyphs(tmp_path: Path) -> None:
 
 def test_ascii_lines_hold_nothing_else(tmp_path: Path) -> None:
     assert choice_lines(memory_choices(look_ahead(*_facts(tmp_path, LAPTOP))), 72, ASCII, INKS).plain.isascii()
+
+
+def test_a_longer_row_takes_more_and_the_last_is_the_models_context(tmp_path: Path) -> None:
+    choices = list(length_choices(look_ahead(*_facts(tmp_path, GPU_BOX))))
+    sizes = [one.memory.total for one in choices if one.memory is not None]
+    assert [one.length for one in choices] == [512, 2048, 8192, 32768, 131072] and choices[-1].is_context
+    assert len(sizes) == 5 and sizes == sorted(sizes) and sizes[0] < sizes[-1]
+
+
+def test_a_row_that_is_too_long_says_by_how_much(tmp_path: Path) -> None:
+    choices = list(length_choices(look_ahead(*_facts(tmp_path, LAPTOP))))
+    text = length_lines(choices, 72, ASCII, INKS)
+    assert text.plain.isascii() and "over" in text.plain
+    assert max(line.cell_len for line in text.split("\n")) <= 74

@@ -23,6 +23,12 @@ def test_a_line_is_exactly_as_wide_as_its_panel(tmp_path: Path) -> None:
     assert {run_line(_entry(tmp_path), width, BRAILLE, INKS, 0).cell_len for width in (74, 76, 116)} == {74, 76, 116}
 
 
+def test_of_a_name_that_begins_with_the_day_the_end_is_seen(tmp_path: Path) -> None:
+    write_run(tmp_path, "20261121-090947-starter", end=finished())
+    line = run_line(_entry(tmp_path), 68, ASCII, INKS, 0)
+    assert "947-starter " in line.plain and line.cell_len == 68
+
+
 def test_each_state_has_its_own_sign_in_ascii_too(tmp_path: Path) -> None:
     write_run(tmp_path, "good", end=finished())
     write_run(tmp_path, "bad", end=failed())

@@ -4,13 +4,14 @@ import pytest
 
 from tests.plans import NOON, llama_plan, memory, scripted_events, step_finished
 from tests.screens.runs.test_rows import INKS
-from tui_tuner.events import ControlApplied, RunStarted, RunState
+from tui_tuner.events import ControlApplied, Phase, PhaseStarted, Progress, RunStarted, RunState
 from tui_tuner.hardware import GpuMeters, process_memory
 from tui_tuner.screens.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.train.journal_lines import journal_lines
 from tui_tuner.screens.train.meters import Gauges, gauge_lines, memory_bar
 from tui_tuner.screens.train.samples import sample_lines
 from tui_tuner.screens.train.smoothing import smoothed
+from tui_tuner.screens.train.waiting import waiting_lines
 
 GPU = GpuMeters(utilisation=97, used_bytes=50 << 30, total_bytes=141 << 30, temperature=61, power_watts=612.0)
 
@@ -51,6 +52,14 @@ def test_the_speed_is_shown_as_a_share_of_the_plan() -> None:
         Gauges(state=state, gpu=None, process_bytes=None, planned_speed=2 * speed), 40, 9, BRAILLE, INKS
     )
     assert lines[1].plain.startswith("of the plan") and lines[1].plain.endswith("50%")
+
+
+def test_before_the_first_step_the_stations_are_listed_and_those_behind_it_ticked() -> None:
+    progress = Progress(phase=Phase.LABELLING, done=53, total=100)
+    state = RunState().after_all((PhaseStarted(phase=Phase.LABELLING), progress))
+    lines = [line.plain for line in waiting_lines(state, 48, ASCII, INKS)]
+    assert [line[0] for line in lines] == ["v", "v", "*", "-", "-", "-"] and all(len(line) <= 48 for line in lines)
+    assert "53 %" in lines[2] and not any("~" in line for line in lines)
 
 
 def test_smoothing_begins_at_the_first_value_and_leaves_out_nan() -> None:

@@ -2,8 +2,10 @@ import math
 from dataclasses import replace
 
 from tests.plans import step_finished
-from tui_tuner.events import EvalFinished, RunFailed, RunState, TrainEvent
-from tui_tuner.screens.train.reading import read_curves
+from tui_tuner.events import CheckpointSaved, EvalFinished, RunFailed, RunState, TrainEvent
+from tui_tuner.hosting.notes import ExitStatus
+from tui_tuner.hosting.run_view import Attachment, RunView
+from tui_tuner.screens.train.reading import read_curves, read_run
 
 
 def _state(*events: TrainEvent) -> RunState:
@@ -47,6 +49,33 @@ def test_wild_gradients_advise_a_lower_rate() -> None:
 def test_a_falling_held_out_loss_is_good() -> None:
     reading = read_curves(_state(_eval(0, 3.0), *_steps([2.0] * 10), _eval(10, 2.0)))
     assert reading.mood == "good" and "3.000 to 2.000" in reading.text
+
+
+def test_the_look_at_the_base_is_not_held_against_what_was_learned_since() -> None:
+    reading = read_curves(_state(_eval(0, 11.5), *_steps([6.0 - 0.1 * step for step in range(40)], epoch=3.3)))
+    assert reading.mood == "good" and "falling" in reading.text
+
+
+def test_learning_by_heart_compares_both_losses_of_the_same_step() -> None:
+    steps = _steps([2.0] * 20 + [0.2] * 5, epoch=3.0)
+    early = _state(_eval(0, 3.0), *steps[:20], _eval(20, 2.1), *steps[20:])
+    assert "far below" not in read_curves(early).text
+    late = _state(_eval(0, 3.0), *_steps([0.4] * 20, epoch=3.0), _eval(20, 2.1))
+    assert "Training loss (0.40) is far below held-out loss (2.10) at step 20" in read_curves(late).text
+
+
+def test_a_high_start_is_not_complained_of_once_the_loss_has_come_down() -> None:
+    assert read_curves(_state(*_steps([11.2 - step for step in range(9)]))).mood == "good"
+
+
+def test_a_run_that_died_says_how_and_how_much_is_done_again() -> None:
+    saved = CheckpointSaved(step=5, path="checkpoint-5", loss=None, is_best=False)
+    state = _state(*_steps([2.0] * 5), saved, *_steps([2.0] * 9)[5:])
+    killed = ExitStatus(signal="SIGKILL", time=0.0)
+    view = RunView(run_id="r", state=state, is_alive=False, exit=killed, attachment=Attachment(attached_at=0.0))
+    reading = read_run(view)
+    assert reading.mood == "bad" and reading.text.startswith("It died at step 9: killed by SIGKILL")
+    assert reading.action == "r goes on from the checkpoint at step 5; 4 steps are done again."
 
 
 def test_a_failure_is_shown_with_what_to_do() -> None:

@@ -26,6 +26,8 @@ from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
 
 LOG_NAME = "chat.log"
+LEAVES = "enter sends · esc leaves this line, enter comes back"
+HELD_BACK = "asked when the model is there · esc takes it back"
 FLUSH_SECONDS, REMOTE_FLUSH_SECONDS = 0.11, 0.25
 """How often what was written is drawn: more often costs keys their quickness and shows nobody more."""
 
@@ -79,6 +81,8 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
         self._results: tuple[Result, ...] = ()
         self._result_desk: ResultDesk | None = None
         self._timer: Timer | None = None
+        self._is_held_back = False
+        """Whether a question was sent while the model is loaded still: it is asked when the model is there."""
 
     @property
     def desk(self) -> ChatDesk:
@@ -103,8 +107,7 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
                 yield Transcript("left", self.glyphs)
                 yield Transcript("right", self.glyphs)
             yield Static(classes="chat-vote")
-            with Vertical(classes="panel chat-ask") as panel:
-                panel.border_subtitle = Content("enter sends · esc leaves this line, enter comes back")
+            with Vertical(classes="panel chat-ask"):
                 yield PromptBox()
 
     def on_mount(self) -> None:
@@ -145,6 +148,7 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
         """Load what there is to talk to; the conversation begins anew."""
         self._start(result, self.desk.begin(result))
         self._show()
+        self.set_focus(self.query_one(PromptBox))  # a question can be typed while the model is loaded
 
     @work(thread=True, group="load", exit_on_error=False)
     def _start(self, result: Result, old: ChatProcess | None) -> None:
@@ -186,8 +190,8 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
             self._show()
         if failed is not None:
             self._tell_lost(failed.message, failed.hint, failed.detail)
-        if not was_ready and self.desk.load.ready is not None:
-            self.query_one(PromptBox).focus()
+        if not was_ready and self.desk.load.ready is not None and self._is_held_back:
+            self.query_one(PromptBox).action_send()
 
     def _show(self) -> None:
         if not self.has_body:
@@ -195,8 +199,10 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
         desk = self.desk
         is_ready = desk.load.ready is not None or bool(desk.talk.exchanges)
         # Without a model there is nothing to type, and the keys 1 to 8 must not end up in a line of text.
-        self.query_one(PromptBox).disabled = not is_ready
+        self.query_one(PromptBox).disabled = not (is_ready or desk.load.is_loading)
         self.set_class(not is_ready, "-nothing")
+        self.set_class(desk.load.is_loading, "-loading")
+        self._is_held_back = self._is_held_back and (desk.load.is_loading or desk.can_ask)
         self.set_class(not desk.has_sides, "-one-sided")
         if not is_ready:
             self.query_one(".chat-nothing", Static).update(nothing_words(desk.load))
@@ -208,7 +214,9 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
         words = vote_words(desk.talk)
         self.set_class(bool(words), "-voting")
         self.query_one(".chat-vote", Static).update(Content(words))
-        self.query_one(".chat-ask").border_title = Content("Ask both" if desk.has_sides else "Ask")
+        panel = self.query_one(".chat-ask")
+        panel.border_title = Content("Ask both" if desk.has_sides else "Ask")
+        panel.border_subtitle = Content(HELD_BACK if self._is_held_back else LEAVES)
         self.show_readout(readout(desk.talk, desk.settings.sampling, desk.tally, self.glyphs, is_blind=desk.is_blind))
         self.refresh_bindings()
 
@@ -216,7 +224,7 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         desk, last = self.desk, self.desk.talk.last
-        can_talk = desk.load.ready is not None or (not desk.load.is_loading and desk.load.suggestion is not None)
+        can_talk = desk.load.ready is not None or desk.load.is_loading or desk.load.suggestion is not None
         can_vote = last is not None and last.can_be_voted
         allowed: dict[str, bool | None] = {
             "talk": can_talk and not isinstance(self.focused, PromptBox),
@@ -232,14 +240,18 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
     def sent(self, message: PromptBox.Sent) -> None:
         question = message.text.strip()
         if question and self.desk.can_ask:
+            self._is_held_back = False
             self.query_one(PromptBox).clear()
             self.desk.ask(question)
+            self._show()
+        elif question and self.desk.load.is_loading:
+            self._is_held_back = True
             self._show()
 
     def action_talk(self) -> None:
         """Into the line, or, where there is no model yet, load the one that is offered."""
-        if self.desk.load.ready is not None:
-            self.query_one(PromptBox).focus()
+        if self.desk.load.ready is not None or self.desk.load.is_loading:
+            self.set_focus(self.query_one(PromptBox))
         elif self.desk.load.suggestion is not None:
             self.open_result(self.desk.load.suggestion)
 
@@ -317,8 +329,12 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
     def action_back(self) -> None:
         if self.desk.talk.is_answering:
             self.desk.stop()
+        elif self._is_held_back:
+            self._is_held_back = False
+            self._show()
         elif isinstance(self.focused, PromptBox):
-            self.query_one(".transcript.-left", Transcript).focus()
+            transcript = self.query_one(".transcript.-left", Transcript)
+            self.set_focus(None if self.has_class("-nothing") else transcript)
 
     @on(Transcript.CopyWanted)
     def copy_answer(self, message: Transcript.CopyWanted) -> None:

@@ -11,7 +11,7 @@ from tui_tuner.screens.chat.talk import Conversation, Place
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.shown import shown, shown_line
 from tui_tuner.screens.sources.results import Result
-from tui_tuner.starter import starter_model_folder
+from tui_tuner.starter import model_title
 from tui_tuner.units import duration
 
 
@@ -57,9 +57,8 @@ def titles(conversation: Conversation, load: LoadState, *, is_blind: bool) -> di
     if is_blind and (last is None or last.is_hidden):
         return {place: f"{name} · ?" for place, name in HIDDEN_NAMES.items()}
     base_model = load.ready.base_model if load.ready else ""
-    is_starter = base_model == str(starter_model_folder())
     names = {
-        "base": f"{'tuner starter' if is_starter else base_model.rstrip('/').rsplit('/')[-1]} · base",
+        "base": f"{model_title(base_model)} · base",
         "tuned": f"{load.result.title if load.result else ''} · tuned",
     }
     places: tuple[Place, ...] = ("left", "right")

@@ -56,6 +56,9 @@ One side of the conversation. Both sides get the same question, settings and see
         self._conversation, self._glyphs = conversation, glyphs
         self._draw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        return True if action != "copy" or self._conversation.exchanges else None
+
     def on_resize(self) -> None:
         self._draw()
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tui_tuner.data.sources.files import HUB_ID, SUFFIXES
 from tui_tuner.errors import MachineError
+from tui_tuner.places import path_of
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import Inks
@@ -77,7 +78,7 @@ def typed_path(text: str, folder: Path) -> tuple[Path, str] | None:
     text = text.strip()
     if not text.startswith(("/", "~", "./", "../")):
         return None
-    path = folder / Path(text).expanduser()
+    path = folder / path_of(text)
     if text.endswith("/") or text in ("~", ".."):
         return path, ""
     return path.parent, path.name

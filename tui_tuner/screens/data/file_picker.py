@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_tuner.errors import MachineError
+from tui_tuner.places import is_file, is_folder
 from tui_tuner.screens.data.file_entries import (
     DATA_SUFFIXES,
     FileEntry,
@@ -109,7 +110,7 @@ class FilePicker(Dialog[str | None]):
     @on(Input.Changed)
     def typed(self) -> None:
         path = typed_path(self._text, self._folder)
-        if path is not None and path[0] != self._folder and path[0].is_dir():
+        if path is not None and path[0] != self._folder and is_folder(path[0]):
             self._list(path[0])
         else:
             self._search()
@@ -148,7 +149,7 @@ class FilePicker(Dialog[str | None]):
         """What stands under the cursor; a path that was typed or pasted whole goes before it."""
         path = typed_path(self._text, self._folder)
         typed = path[0] / path[1] if path is not None else None
-        if typed is not None and typed.is_file():
+        if typed is not None and is_file(typed):
             self.dismiss(str(typed.resolve()))
             return
         cursor = self.query_one(LineList).cursor

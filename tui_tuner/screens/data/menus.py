@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tui_tuner.data.looking.columns import Column, source_columns
 from tui_tuner.errors import DataError
+from tui_tuner.places import is_folder, path_of
 from tui_tuner.plan import SourceFacts
 from tui_tuner.recipe import DataSource
 from tui_tuner.safe_text import one_line
@@ -40,8 +41,8 @@ TEMPLATES = (
 def start_folder(draft: Draft) -> Path:
     """Where a picker opens: beside the data that is chosen, or where tuner was started."""
     sources = draft.get("data", "sources") or []
-    folder = Path(str(sources[0].get("path", ""))).expanduser().parent if sources else Path.cwd()
-    return folder if folder.is_dir() else Path.cwd()
+    folder = path_of(str(sources[0].get("path", ""))).parent if sources else Path.cwd()
+    return folder if is_folder(folder) else Path.cwd()
 
 
 async def ask_file(app: "TunerApp", title: str, draft: Draft) -> str | None:

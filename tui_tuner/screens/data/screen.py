@@ -279,20 +279,20 @@ class DataScreen(Station):
 
     # Questions.
 
-    @work(exclusive=True, group="menu")
+    @work(exclusive=True, group="dialog")
     async def action_sources(self) -> None:
         place, draft = await menus.ask_sources(self.tuner)
         self._change(draft if place is None else await menus.ask_about_source(self.tuner, place))
 
-    @work(exclusive=True, group="menu")
+    @work(exclusive=True, group="dialog")
     async def action_template(self) -> None:
         self._change(await menus.ask_template(self.tuner))
 
-    @work(exclusive=True, group="menu")
+    @work(exclusive=True, group="dialog")
     async def action_held_out(self) -> None:
         self._change(await menus.ask_held_out(self.tuner))
 
-    @work(exclusive=True, group="menu")
+    @work(exclusive=True, group="dialog")
     async def action_fix(self) -> None:
         labels, base = self._labels, self.tuner.outlook.base
         found = fixes(labels, self.tuner.draft, base.facts.context_length) if labels and base else ()

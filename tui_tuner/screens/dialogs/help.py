@@ -1,8 +1,9 @@
 """`?`: what the focused panel is about, with its keys, and the keys that work everywhere. Written from the bindings."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -17,19 +18,37 @@ from tui_tuner.screens.key_names import key_name, label_of
 class HelpDialog(Dialog[None]):
     """Takes its text from the screen that it is opened over."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1,q", "leave", "back", show=False, id="help.leave"),
+        Binding("down,j", "move(1)", "scroll", key_display="↑ ↓", id="help.down"),
+        Binding("up,k", "move(-1)", "up", show=False, id="help.up"),
+        Binding("pagedown,ctrl+d,space", "page(1)", "page down", show=False, id="help.page-down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="help.page-up"),
+        Binding("end,G", "edge(1)", "last", show=False, id="help.last"),
+        Binding("home,g", "edge(-1)", "first", show=False, id="help.first"),
+    ]
+
     def __init__(self, screen: Screen[object], focused: Widget | None) -> None:
         super().__init__("Help", classes="-help")
         self._texts = tuple(help_texts(screen, focused))
         self._keys = key_lines(screen)
 
     def compose_content(self) -> Iterator[Widget]:
-        with VerticalScroll(classes="dialog-scroll"):
+        with VerticalScroll(classes="dialog-scroll", can_focus=False):
             for text in self._texts:
                 yield Markdown(text, open_links=False)
             yield Static(self._keys)
 
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+    def action_move(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_page(self, direction: int) -> None:
+        scroll = self.query_one(VerticalScroll)
+        scroll.scroll_relative(y=direction * max(1, scroll.size.height - 1), animate=False)
+
+    def action_edge(self, direction: int) -> None:
+        scroll = self.query_one(VerticalScroll)
+        scroll.scroll_to(y=scroll.max_scroll_y if direction > 0 else 0, animate=False)
 
 
 def help_texts(screen: Screen[object], focused: Widget | None) -> Iterator[str]:

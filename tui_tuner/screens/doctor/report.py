@@ -7,6 +7,7 @@ from rich.text import Text
 
 from tui_tuner.diagnosis.check import Check
 from tui_tuner.safe_text import one_line, visible
+from tui_tuner.screens.doctor.why import why
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import BOLD, Inks
 
@@ -36,7 +37,7 @@ def check_line(check: Check, width: int, glyphs: Glyphs, inks: Inks, *, is_first
 
 
 def advice(check: Check, glyphs: Glyphs, inks: Inks) -> Text:
-    """The whole finding, and what to do about it."""
+    """The whole finding, what to do about it, and why it matters."""
     sign, ink = sign_of(check, glyphs, inks)
     text = Text.assemble((f"{sign} ", ink), (visible(check.name), inks.plain + BOLD), "\n")
     text.append(visible(check.finding), style=inks.plain)
@@ -45,7 +46,25 @@ def advice(check: Check, glyphs: Glyphs, inks: Inks) -> Text:
         text.append(visible(check.fix), style=inks.plain)
     elif check.status == "ok":
         text.append("\n\nNothing to do.", style=inks.muted)
+    if reason := why(check):
+        text.append(f"\n\n{reason}", style=inks.muted)
     return text
+
+
+def all_advice(checks: Sequence[Check], glyphs: Glyphs, inks: Inks) -> Text:
+    """Everything that is to be done, what keeps runs from starting first."""
+    rank = {"fail": 0, "warning": 1, "note": 2}
+    found = sorted((one for one in checks if one.status in rank and one.fix), key=lambda one: rank[one.status])
+    if not found:
+        return Text("Nothing.", style=inks.muted)
+    return Text("\n").join(_one_advice(check, glyphs, inks) for check in found)
+
+
+def _one_advice(check: Check, glyphs: Glyphs, inks: Inks) -> Text:
+    sign, ink = sign_of(check, glyphs, inks)
+    text = Text.assemble((f"{sign} ", ink), (visible(check.name), inks.plain + BOLD))
+    text.append(f"  {visible(check.finding)}", style=inks.muted)
+    return text.append(f"\n  {glyphs.arrow} ", style=inks.you).append(visible(check.fix), style=inks.plain)
 
 
 def verdict(checks: Sequence[Check], *, is_done: bool) -> str:

@@ -18,12 +18,14 @@ from textual.worker import get_current_worker
 from tui_tuner.diagnosis.all_checks import Surroundings
 from tui_tuner.diagnosis.check import Check
 from tui_tuner.diagnosis.machine import DiskWish
-from tui_tuner.planning.hub_cache import hub_cache_folder
-from tui_tuner.screens.doctor.report import advice, check_line, report_text, verdict
+from tui_tuner.planning.hub.cache import hub_cache_folder
+from tui_tuner.screens.doctor.report import advice, all_advice, check_line, report_text, verdict
+from tui_tuner.screens.doctor.why import check_help
 from tui_tuner.screens.inks import Inks, inks_of
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.widgets.line_list import LineList
+from tui_tuner.starter import model_title
 
 
 class CheckMade(Message):
@@ -62,12 +64,18 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
 
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="doctor-column"):
-            with Vertical(classes="panel doctor-list") as panel:
-                panel.border_title = Content("Doctor")
-                yield LineList(self._line, name="checks", classes="-picker")
-            with VerticalScroll(classes="panel doctor-advice", can_focus=False) as panel:
-                panel.border_title = Content("What to do")
+            with Vertical(classes="doctor-left"):
+                with Vertical(classes="panel doctor-list") as panel:
+                    panel.border_title = Content("Doctor")
+                    yield LineList(self._line, name="checks", classes="-picker")
+                with VerticalScroll(classes="panel doctor-all", can_focus=False) as panel:
+                    panel.border_title = Content("All there is to do")
+                    yield Static(classes="doctor-all-text")
+            with VerticalScroll(classes="panel doctor-advice", can_focus=False):
                 yield Static(classes="doctor-text")
+
+    def help_text(self) -> str:
+        return check_help(self._current, self.HELP or "")
 
     def on_mount(self) -> None:
         self.query_one(LineList).focus()
@@ -104,7 +112,7 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
             return None
         from tui_tuner.planning.preflight import bytes_needed
 
-        name = plan.recipe.model.source.rstrip("/").rsplit("/", 1)[-1]
+        name = model_title(plan.recipe.model.source)
         return DiskWish(model=name, run_bytes=bytes_needed(plan), merge_bytes=2 * plan.model.num_parameters)
 
     @on(CheckMade)
@@ -125,17 +133,23 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
         if not self.has_body:
             return
         self.query_one(LineList).redraw(len(self._checks))
+        self.query_one(".doctor-all-text", Static).update(
+            all_advice(self._checks, self.glyphs, self._current_inks()) if self._is_done else Content("looking…")
+        )
         self.show_readout(shown_line(verdict(self._checks, is_done=self._is_done)))
         self._show_advice()
         self.refresh_bindings()
 
     def _show_advice(self) -> None:
-        cursor = self.query_one(LineList).cursor
+        check, inks = self._current, self._current_inks()
+        self.query_one(".doctor-advice").border_title = Content(check.group if check is not None else "")
         text = self.query_one(".doctor-text", Static)
-        if cursor < len(self._checks):
-            text.update(advice(self._checks[cursor], self.glyphs, self._current_inks()))
-        else:
-            text.update(Content("looking…"))
+        text.update(advice(check, self.glyphs, inks) if check is not None else Content("looking…"))
+
+    @property
+    def _current(self) -> Check | None:
+        cursor = self.query_one(LineList).cursor if self.has_body else 0
+        return self._checks[cursor] if cursor < len(self._checks) else None
 
     def _line(self, index: int, width: int) -> Text:
         is_first = index == 0 or self._checks[index - 1].group != self._checks[index].group

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tui_tuner.exports import GGUF_TYPES, LLAMA_CPP_GGUF_TYPES, ExportKind, ExportPlanned, ServeCommand
+from tui_tuner.places import is_there
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.dialogs.confirm import Confirm
 from tui_tuner.screens.dialogs.pick import Pick
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def folders_in_the_way(plans: Sequence[ExportPlanned]) -> list[str]:
-    return [plan.folder for plan in plans if Path(plan.folder).exists()]
+    return [plan.folder for plan in plans if is_there(Path(plan.folder))]
 
 
 async def ask_leave(app: "TunerApp", choices: Choices, in_the_way: Sequence[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,13 +15,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui_tuner.errors import TunerError
-from tui_tuner.exports import EXPORT_FORMS, ExportKind, ExportState, ServeCommand
+from tui_tuner.exports import EXPORT_FORMS, ExportKind, ExportProgress, ExportStage, ExportState, ServeCommand
 from tui_tuner.hosting.export_job import ExportJob
+from tui_tuner.places import path_of
 from tui_tuner.screens.export import menus
 from tui_tuner.screens.export.choices import Choices
 from tui_tuner.screens.export.commands import use_commands
 from tui_tuner.screens.export.kind_lines import detail, kind_line
-from tui_tuner.screens.export.panels import about, readout, settings_lines
+from tui_tuner.screens.export.panels import about, kind_help, readout, settings_lines
 from tui_tuner.screens.export.planner import ExportPlanner
 from tui_tuner.screens.inks import Inks, inks_of
 from tui_tuner.screens.shown import shown_line
@@ -82,6 +82,12 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
         self._timer: Timer | None = None
         self._inks: Inks | None = None
         self._login = ""
+
+    def help_text(self) -> str:
+        """About the kind under the cursor."""
+        form = EXPORT_FORMS[self.query_one(LineList).cursor if self.has_body else 0]
+        state = self._current_states().get(form.kind, ExportState())
+        return f"{kind_help(form, state, self._choices)}\n\n---\n\n{self.HELP}"
 
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="export-column"):
@@ -154,7 +160,14 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
         """The job's word where it was asked for the same, and the plan where the job has none."""
         planned = dict(self._planner.states()) if self._planner is not None else {}
         is_same = self._job is not None and self._choices.agrees_with(self._job.request)
-        return {**planned, **self._states} if is_same else planned
+        return {**planned, **self._begun(planned), **self._states} if is_same else planned
+
+    def _begun(self, planned: Mapping[ExportKind, ExportState]) -> Mapping[ExportKind, ExportState]:
+        """What the job was asked for and has said nothing of yet: its process starts, which takes seconds."""
+        if self._job is None or self._job.is_over:
+            return {}
+        starts = {kind: ExportProgress(export=kind, stage=ExportStage.CHECKING) for kind in self._job.request.kinds}
+        return {kind: replace(planned.get(kind, ExportState()), progress=start) for kind, start in starts.items()}
 
     def _set(self, choices: Choices) -> None:
         self._choices = choices
@@ -186,7 +199,7 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
         form = EXPORT_FORMS[self.query_one(LineList).cursor]
         panel = self.query_one(".export-detail")
         panel.border_title = Content(form.title)
-        self.query_one(".export-about", Static).update(about(form))
+        self.query_one(".export-about", Static).update(about(form, self._choices, self._current_states(), self.glyphs))
         text = self.query_one(".export-text", Static)
         if self._choices.result is None and not self._results:
             text.update(Content("No run has an adapter yet. F4 takes the path of one; the Runs station has a demo."))
@@ -278,7 +291,7 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
     async def action_folder(self) -> None:
         out = await menus.ask_folder(self.tuner, self._choices)
         if out is not None:
-            self._set(replace(self._choices, out=str(Path(out).expanduser().absolute()) if out.strip() else None))
+            self._set(replace(self._choices, out=str(path_of(out).absolute()) if out.strip() else None))
 
     @work(exclusive=True, group="dialog")
     async def action_gguf_type(self) -> None:

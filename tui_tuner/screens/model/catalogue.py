@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tui_tuner.places import is_folder, is_there
 from tui_tuner.plan import NameDecision
-from tui_tuner.planning.hub_fetch import is_hub_id
-from tui_tuner.planning.hub_search import HubModel
+from tui_tuner.planning.hub.fetch import is_hub_id
+from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import LocalModel
 from tui_tuner.planning.name_mapping import decide_name
 from tui_tuner.recipe import ModelSection
@@ -63,7 +64,7 @@ def entries(
 def is_source(text: str) -> bool:
     """Whether a text can name a model by itself: a folder, or a hub id with its owner."""
     text = text.strip()
-    is_path = text.startswith(("/", "~", "./", "../")) or (bool(text) and Path(text).is_dir())
+    is_path = text.startswith(("/", "~", "./", "../")) or (bool(text) and is_folder(Path(text)))
     return is_path or ("/" in text and is_hub_id(text))
 
 
@@ -75,7 +76,7 @@ def name_decision(draft: Draft, entry: Entry, models: Sequence[LocalModel]) -> N
     if entry.local is not None and entry.local.place == "built in":
         return NameDecision(typed=entry.name, loads=entry.name, reason="it comes with tuner")
     is_folder = entry.local is not None and entry.local.place == "folder"
-    if is_folder or not is_hub_id(entry.source) or Path(entry.source).exists():
+    if is_folder or not is_hub_id(entry.source) or is_there(Path(entry.source)):
         reason = "a folder on this machine is used as it is"
         return NameDecision(typed=entry.source, loads=entry.source, reason=reason)
     section: ModelSection = recipe.model.model_copy(update={"source": entry.source, "revision": entry.revision})

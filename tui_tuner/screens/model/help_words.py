@@ -18,8 +18,8 @@ listed is taken as it is typed.
 
 
 def help_words(entry: Entry | None, outlook: Outlook) -> str:
-    """Markdown with the present figures."""
-    return "\n".join([INTRODUCTION, *_about_entry(entry), *_about_memory(outlook)])
+    """Markdown: the present figures, and then what the station is for."""
+    return "\n".join([*_about_entry(entry), *_about_memory(outlook), "", INTRODUCTION])
 
 
 def _about_entry(entry: Entry | None) -> list[str]:

@@ -3,7 +3,7 @@
 from textual.message import Message
 
 from tui_tuner.errors import ModelError
-from tui_tuner.planning.hub_search import HubModel
+from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import LocalAdapter, LocalModel
 
 

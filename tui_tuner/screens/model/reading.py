@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tui_tuner.errors import ModelError
-from tui_tuner.planning.hub_search import HubModel, has_hub_token, search_hub
+from tui_tuner.planning.hub.search import HubModel, has_hub_token, search_hub
 from tui_tuner.planning.local_models import local_adapters, local_models
 from tui_tuner.screens.environment import Environment
 from tui_tuner.screens.model.messages import Found, Looked

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui_tuner.planning.hub_search import HubModel
+from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import LocalAdapter, LocalModel
 from tui_tuner.screens.inks import Inks, inks_of
 from tui_tuner.screens.model import details, rows
@@ -36,6 +36,8 @@ LEAST_LINES = 3
 OTHER_LINES = 9
 OTHER_LINES_TALL = 18
 """Lines of the panel under and above its list."""
+LENGTHS_LINES = 10
+"""What the rows of several lengths take, where the list of models leaves that much."""
 WAYS_OF_HOLDING = {"auto": "nf4", "nf4": "none", "none": "auto"}
 
 
@@ -190,7 +192,7 @@ class ModelScreen(Station):
         is_off = self.tuner.draft.get("model", "name_mapping") == "off"
         self.tuner.set_value("auto" if is_off else "off", "model", "name_mapping")
 
-    @work(exit_on_error=False)
+    @work(group="dialog", exit_on_error=False)
     async def action_continue_from(self) -> None:
         await choose_adapter(self.tuner, self._adapters, self.inks)
 
@@ -203,6 +205,7 @@ class ModelScreen(Station):
         listed = self.query_one(LineList)
         listed.redraw(len(self._entries))
         listed.styles.height = max(LEAST_LINES, min(len(self._entries), self._room))
+        self.set_class(self.has_class("-tall") and self._room - len(self._entries) >= LENGTHS_LINES, "-roomy")
         place = next((i for i, one in enumerate(self._entries) if one.source == before), None)
         listed.cursor = place if place is not None else listed.cursor if before else 0
         self._show()

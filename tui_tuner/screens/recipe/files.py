@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_tuner.errors import TunerError
+from tui_tuner.places import is_folder, is_there, path_of
 from tui_tuner.screens.data.file_picker import FilePicker
 from tui_tuner.screens.dialogs.confirm import Confirm
 from tui_tuner.screens.dialogs.text_prompt import TextPrompt
@@ -20,9 +21,9 @@ async def save_recipe(tuner: "TunerApp") -> None:
     typed = await tuner.push_screen_wait(TextPrompt("Save the recipe", tuner.draft.name, HINT, _wrong_target))
     if not typed:
         return
-    path = Path(typed).expanduser()
+    path = path_of(typed)
     question = f"{path} is there already. What it holds is lost."
-    if path.exists() and not await tuner.push_screen_wait(Confirm("Replace the file?", question, "Replace", "Keep")):
+    if is_there(path) and not await tuner.push_screen_wait(Confirm("Replace the file?", question, "Replace", "Keep")):
         return
     try:
         save_draft(tuner.draft, path)
@@ -46,7 +47,7 @@ async def open_recipe(tuner: "TunerApp") -> bool:
 
 
 def _wrong_target(text: str) -> str:
-    path = Path(text).expanduser()
-    if not text or path.is_dir():
+    path = path_of(text)
+    if not text or is_folder(path):
         return "name a file"
-    return "" if path.parent.is_dir() else f"there is no folder {path.parent}"
+    return "" if is_folder(path.parent) else f"there is no folder {path.parent}"

@@ -109,7 +109,7 @@ class RecipeScreen(Station):
             self.query_one(AskLine).ask(title, field_values.edit_text(row.value), self._judge)
             self.refresh_bindings()
 
-    @work(exit_on_error=False)
+    @work(group="dialog", exit_on_error=False)
     async def _pick(self, row: FormRow) -> None:
         assert row.schema is not None
         values = field_values.picks(row.schema)
@@ -172,7 +172,7 @@ class RecipeScreen(Station):
 
     # The recipe as a whole.
 
-    @work(exit_on_error=False)
+    @work(group="dialog", exit_on_error=False)
     async def action_presets(self) -> None:
         outlook, inks = self.tuner.outlook, self.inks
         offered = presets(outlook)
@@ -186,11 +186,11 @@ class RecipeScreen(Station):
     def action_view(self) -> None:
         self.app.push_screen(TomlView(draft_toml(self.tuner.draft)))
 
-    @work(exit_on_error=False)
+    @work(group="dialog", exit_on_error=False)
     async def action_save(self) -> None:
         await save_recipe(self.tuner)
 
-    @work(exit_on_error=False)
+    @work(group="dialog", exit_on_error=False)
     async def action_open(self) -> None:
         await open_recipe(self.tuner)
 

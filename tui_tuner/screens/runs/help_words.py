@@ -13,7 +13,7 @@ A run goes on without the app: open it from any login."""
 
 
 def help_words(entry: RunEntry | None) -> str:
-    """What the list is, and the figures of one line in words."""
+    """The figures of the run under the cursor in words, and what the list is."""
     if entry is None:
         return INTRODUCTION
     run = entry.summary
@@ -28,7 +28,7 @@ def help_words(entry: RunEntry | None) -> str:
     if run.checkpoint_step is not None:
         words.append(f"The newest checkpoint is of step {run.checkpoint_step:,}.")
     problem = problem_line(entry)
-    return "\n\n".join([INTRODUCTION, " ".join(words), *([_plain(problem)] if problem else [])])
+    return "\n\n".join([" ".join(words), *([_plain(problem)] if problem else []), INTRODUCTION])
 
 
 def _plain(text: str) -> str:

@@ -1,7 +1,7 @@
 """A run as one line, and the line above the list: pure functions from a summary to text."""
 
 import math
-from pathlib import PurePath
+import re
 
 from rich.style import Style
 from rich.text import Text
@@ -11,12 +11,15 @@ from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import BOLD, Inks
 from tui_tuner.screens.runs.catalogue import RunEntry
 from tui_tuner.screens.widgets.bars import bar, sparkline
+from tui_tuner.starter import model_title
 from tui_tuner.units import ago
 
 BAR_WIDTH = 8
 SKETCH_WIDTH = 10
 FIXED_WIDTH = 3 + 1 + 1 + BAR_WIDTH + 6 + SKETCH_WIDTH + 10 + 8
 MODEL_SHARE = 0.4
+DATED = re.compile(r"\d{8}-\d{6}-[\x21-\x7e]*$")
+"""A run that was not named: day, time, model."""
 
 
 def state_sign(entry: RunEntry, glyphs: Glyphs, inks: Inks) -> tuple[str, Style]:
@@ -46,8 +49,8 @@ def run_line(entry: RunEntry, width: int, glyphs: Glyphs, inks: Inks, now: float
     sign, ink = state_sign(entry, glyphs, inks)
     line = Text(glyphs.marked if is_marked else " ", style=inks.you, no_wrap=True)
     line.append(sign + " ", style=ink)
-    line.append(_fitted(run.id, name_width), style=inks.plain + BOLD if entry.is_living else inks.plain)
-    line.append(" " + _fitted(PurePath(run.model.rstrip("/")).name, model_width), style=inks.muted)
+    line.append(_name(run.id, name_width, glyphs), style=inks.plain + BOLD if entry.is_living else inks.plain)
+    line.append(" " + _fitted(model_title(run.model), model_width), style=inks.muted)
     share = run.step / run.total_steps if run.total_steps else 0.0
     line.append(" " + bar(share, BAR_WIDTH, glyphs), style=ink)
     line.append(f"{share:5.0%} " if run.total_steps else "      ", style=inks.muted)
@@ -73,6 +76,14 @@ def _widths(width: int) -> tuple[int, int]:
     spare = max(16, width - FIXED_WIDTH)
     model = min(24, int(spare * MODEL_SHARE))
     return spare - model, model
+
+
+def _name(run_id: str, width: int, glyphs: Glyphs) -> str:
+    """A name that was given from its beginning; of one that begins with the day its end, which tells it from others."""
+    if DATED.match(run_id) and len(run_id) > width:
+        cut = "~" if glyphs.name == "ascii" else "…"
+        return cut + one_line(run_id[len(run_id) - width + 1 :], width)
+    return _fitted(run_id, width)
 
 
 def _fitted(text: str, width: int) -> str:

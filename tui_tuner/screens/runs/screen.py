@@ -261,6 +261,8 @@ class RunsScreen(Station):
             return True if entry else None
         if action == "resume":
             return True if entry and entry.has_folder and entry.summary.can_resume else None
+        if action == "filter":
+            return True if self._entries else None
         if action == "compare":
             return True if len(self._marked) >= 2 else None
         return True
@@ -277,7 +279,7 @@ class RunsScreen(Station):
     def action_demo(self) -> None:
         self.tuner.start_demo()
 
-    @work(exclusive=True, group="recipe", exit_on_error=False)
+    @work(exclusive=True, group="dialog", exit_on_error=False)
     async def action_open_recipe(self) -> None:
         from tui_tuner.screens.recipe.files import open_recipe
 
@@ -336,7 +338,7 @@ class RunsScreen(Station):
             return
         self.notify(f"The draft is now the recipe of {entry.summary.id}; u brings yours back.", markup=False)
 
-    @work(exclusive=True, group="delete")
+    @work(exclusive=True, group="dialog")
     async def action_delete(self) -> None:
         entry = self.current
         if entry is None:

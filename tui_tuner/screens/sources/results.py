@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from tui_tuner.journal.listing import CHECKPOINT_NAME
+from tui_tuner.places import is_file, is_folder, is_there, path_of
 from tui_tuner.screens.runs.catalogue import RunEntry
-from tui_tuner.starter import starter_model_folder
+from tui_tuner.starter import model_title
 
 ADAPTER_CONFIG = "adapter_config.json"
 MODEL_CONFIG = "config.json"
@@ -28,8 +29,7 @@ class Result:
 
     @property
     def base_name(self) -> str:
-        is_starter = self.base_model == str(starter_model_folder())
-        return "tuner starter" if is_starter else PurePath(self.base_model.rstrip("/")).name
+        return model_title(self.base_model)
 
 
 def list_results(entries: Sequence[RunEntry]) -> tuple[Result, ...]:
@@ -39,21 +39,21 @@ def list_results(entries: Sequence[RunEntry]) -> tuple[Result, ...]:
 
 def result_at(text: str) -> Result:
     """What a person typed: a path, or a name that the engine will look up."""
-    path = Path(text.strip()).expanduser()
+    path = path_of(text)
     title = f"{path.parent.name}/{path.name}" if path.is_absolute() else str(path)
     return Result(title=title, path=path)
 
 
 def path_problem(text: str) -> str:
     """Why a path names no adapter and no model; empty where it does, or where the text is no path."""
-    path = Path(text.strip()).expanduser()
+    path = path_of(text)
     if not text.strip():
         return "Type the path of an adapter or of a model."
-    if not path.exists():
+    if not is_there(path):
         return "There is no such folder." if path.is_absolute() or text.startswith((".", "~")) else ""
-    if any((path / name).is_file() for name in (ADAPTER_CONFIG, MODEL_CONFIG)):
+    if any(is_file(path / name) for name in (ADAPTER_CONFIG, MODEL_CONFIG)):
         return ""
-    if any((path / name).is_dir() for name in ("adapter", "model")):
+    if any(is_folder(path / name) for name in ("adapter", "model")):
         return ""
     return f"It has neither {ADAPTER_CONFIG} nor {MODEL_CONFIG}."
 

@@ -3,24 +3,41 @@
 from collections.abc import Iterator
 
 from rich.text import Text
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
 from tui_tuner.screens.glyphs import Glyphs
 from tui_tuner.screens.inks import Inks
 from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.targets.cost import capacity_words, cost_lines, cost_words
+from tui_tuner.screens.targets.ranks import LOOKING, RankChoice, can_choose, rank_choices, rank_lines
 from tui_tuner.screens.targets.settings_lines import coverage_lines, setting_lines
 from tui_tuner.units import short_count
 
 WIDTH = 38
 
 
+class RanksPlanned(Message):
+    """The draft was planned with other ranks."""
+
+    def __init__(self, choices: tuple[RankChoice, ...]) -> None:
+        self.choices = choices
+        super().__init__()
+
+
 class AdapterPanel(VerticalScroll, can_focus=False):
     """Drawn anew by `show`."""
+
+    def __init__(self, classes: str) -> None:
+        super().__init__(classes=classes)
+        self._planned_for: Outlook | None = None
+        self._look: tuple[Glyphs, Inks] | None = None
 
     def compose(self) -> ComposeResult:
         yield from self._parts()
@@ -28,6 +45,7 @@ class AdapterPanel(VerticalScroll, can_focus=False):
     def _parts(self) -> Iterator[Widget]:
         for name in ("settings", "coverage", "cost", "words muted"):
             yield Static(classes=name)
+        yield Static(classes="ranks tall-only")
 
     def on_mount(self) -> None:
         self.border_title = "Trainable"
@@ -39,13 +57,39 @@ class AdapterPanel(VerticalScroll, can_focus=False):
         coverage, cost, words = (self.query_one(name, Static) for name in (".coverage", ".cost", ".words"))
         if adapter is None or plan is None:
             self.border_title = "Trainable"
-            for part in (coverage, cost, words):
+            for part in (coverage, cost, words, self.query_one(".ranks", Static)):
                 part.update(Content())
+            self._planned_for = None
             return
         self.border_title = f"{short_count(adapter.num_trainable)} of {short_count(adapter.num_total)} trainable"
         coverage.update(coverage_lines(adapter, plan.model.num_layers, WIDTH, glyphs, inks))
         cost.update(cost_lines(plan.memory, WIDTH, glyphs, inks))
         words.update(Content(f"{cost_words(plan.memory)}\n\n{capacity_words(outlook)}"))
+        self._look = glyphs, inks
+        self._show_ranks(outlook)
+
+    def _show_ranks(self, outlook: Outlook) -> None:
+        """The ladder is planned in a thread: each rank takes some milliseconds."""
+        ranks = self.query_one(".ranks", Static)
+        if not self.display or not ranks.display or outlook is self._planned_for:
+            return
+        self._planned_for = outlook
+        ranks.update(Text(LOOKING) if can_choose(outlook) else Text())
+        self._plan_ranks(outlook)
+
+    @work(thread=True, exclusive=True, group="ranks", exit_on_error=False)
+    def _plan_ranks(self, outlook: Outlook) -> None:
+        worker, choices = get_current_worker(), []
+        for choice in rank_choices(outlook):
+            if worker.is_cancelled:
+                return
+            choices.append(choice)
+        self.post_message(RanksPlanned(tuple(choices)))
+
+    @on(RanksPlanned)
+    def ranks_planned(self, message: RanksPlanned) -> None:
+        if self._look is not None and self._planned_for is not None:
+            self.query_one(".ranks", Static).update(rank_lines(message.choices, *self._look))
 
 
 def said(outlook: Outlook, is_narrow: bool, glyphs: Glyphs, inks: Inks) -> Text:

@@ -49,8 +49,8 @@ def row_words(row: Row) -> str:
 
 
 def help_words(row: Row | None, outlook: Outlook) -> str:
-    """Markdown with the present figures."""
-    words = [INTRODUCTION]
+    """Markdown: the present figures, and then what the station is for."""
+    words = []
     adapter, plan = outlook.adapter, outlook.plan
     if row is not None:
         words.append("\n" + row_words(row).translate({ord(sign): f"\\{sign}" for sign in "\\`*_[]<>#|"}))
@@ -61,4 +61,4 @@ def help_words(row: Row | None, outlook: Outlook) -> str:
             f" {file_size(adapter.adapter_bytes)}; training is expected to take {memory(plan.memory.total)}."
         )
         words.append(capacity_words(outlook))
-    return "\n".join(words)
+    return "\n".join([*words, "", INTRODUCTION])

@@ -218,11 +218,13 @@ class TargetsScreen(Station):
     # Drawing.
 
     def on_line_list_moved(self) -> None:
-        self.refresh_bindings()
         self._show_row()
+        self.refresh_bindings()
 
     def _show_row(self) -> None:
         row = self.row
+        opens = "fold" if row is not None and row.group else ""  # elsewhere it does what space does
+        self.query_one(LineList).key_labels["list.choose"] = opens
         self.query_one(".row-words", Static).update(shown_line(row_words(row), limit=400) if row else Content())
 
     def _draw(self, index: int, width: int) -> Text:

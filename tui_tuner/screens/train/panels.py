@@ -15,6 +15,7 @@ from tui_tuner.screens.train.help_words import SAMPLES, gauges_help, loss_help
 from tui_tuner.screens.train.meters import Gauges, gauge_lines
 from tui_tuner.screens.train.samples import sample_lines
 from tui_tuner.screens.train.smoothing import STRENGTHS, smoothed
+from tui_tuner.screens.train.waiting import waiting_lines
 from tui_tuner.screens.widgets.plot import Axes, Series, plot
 from tui_tuner.units import loss
 
@@ -38,7 +39,7 @@ class LossChart(Drawn):
         self._state = state
         last, evals = state.last_step, state.evals
         head = f"Loss {loss(last.loss)}" if last else "Loss"
-        best = " best" if evals and state.best_eval is evals[-1] else ""
+        best = " base" if evals and not evals[-1].step else " best" if evals and state.best_eval is evals[-1] else ""
         kind = "log" if self._is_log else "linear"
         self.name_it(
             f"{head} · eval {loss(evals[-1].loss)}{best}" if evals else head,
@@ -60,7 +61,7 @@ class LossChart(Drawn):
     def _lines(self, size: Size, glyphs: Glyphs, inks: Inks) -> list[Text]:
         state = self._state
         if not state.losses.points and not state.evals:
-            return [Text(waiting_words(state), style=inks.muted)]
+            return waiting_lines(state, size.width, glyphs, inks)
         strength = STRENGTHS[self._strength]
         series = [Series(points=state.losses.points, style=str(inks.frame if strength else inks.train), sign=".")]
         if strength:
@@ -115,13 +116,3 @@ def chart_marks(state: RunState) -> tuple[tuple[float, str], ...]:
     marks += [(float(one.step), signs[one.action]) for one in state.controls if one.action in signs]
     marks += [(float(one.step), "r") for one in state.resumed]
     return tuple(marks)
-
-
-def waiting_words(state: RunState) -> str:
-    """What the run does before its first step."""
-    phase = state.phase.value if state.phase else "starting"
-    if state.progress is None:
-        return f"{phase}…"
-    total = state.progress.total
-    share = f" {100 * state.progress.done // max(1, total)} %" if total else f" {state.progress.done:,}"
-    return f"{phase}…{share}"

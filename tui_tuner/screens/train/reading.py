@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_tuner.events import RunState, StepFinished
+from tui_tuner.events import RunState
+from tui_tuner.hosting.run_view import RunView
 
 Mood = Literal["good", "wait", "look", "bad"]
 MIN_STEPS = 8
@@ -27,6 +28,24 @@ class Reading:
     mood: Mood
     text: str
     action: str = ""
+
+
+def read_run(view: RunView) -> Reading:
+    """Of a run that died: that, and what is left of it. Else what its curves say."""
+    if not view.is_lost:
+        return read_curves(view.state)
+    how = view.exit.text if view.exit is not None else "its process is gone, and left no word"
+    return Reading("bad", f"It died at step {view.state.step:,}: {how}.", resume_words(view.state))
+
+
+def resume_words(state: RunState) -> str:
+    """What `r` does for a run that ended before its time."""
+    if not state.checkpoints:
+        return "r begins again: nothing was saved yet."
+    saved = state.checkpoints[-1].step
+    lost = state.step - saved
+    again = f"; {lost:,} {'step is' if lost == 1 else 'steps are'} done again" if lost > 0 else ""
+    return f"r goes on from the checkpoint at step {saved:,}{again}."
 
 
 def read_curves(state: RunState) -> Reading:
@@ -47,6 +66,8 @@ def read_curves(state: RunState) -> Reading:
         found = rule(state)
         if found is not None:
             return found
+    if not state.losses.points:
+        return Reading("wait", "No step yet: what it is at stands above.")
     return Reading("wait", "Too early to say: the first steps warm up.")
 
 
@@ -92,6 +113,8 @@ def _too_high(state: RunState) -> Reading | None:
     first = state.losses.points[0][1] if state.losses.points else None
     if first is None or first < HIGH_START or state.step > 5 * MIN_STEPS:
         return None
+    if state.step >= MIN_STEPS and state.losses.points[-1][1] < HIGH_START:
+        return None
     text = f"The loss started at {first:.2f}; a model that can read its text starts at 1 to 4."
     return Reading("look", text, "If it does not fall at once: wrong template or tokenizer; see station 4.")
 
@@ -121,13 +144,14 @@ def _no_better_than_base(state: RunState) -> Reading | None:
 
 
 def _memorises(state: RunState) -> Reading | None:
-    last = state.last_step
-    if last is None or last.epoch < 1.2 or not state.evals:
+    """Both losses of the same moment: the look at the base, or one long past, says nothing of what is learned now."""
+    look = state.evals[-1] if state.evals else None
+    if look is None or look.step == 0 or look.loss < 0.2 or _epoch_of(state, look.step) < 1.2:
         return None
-    trained, held_out = _smoothed(state.recent_steps), state.evals[-1].loss
-    if trained is None or held_out < 0.2 or trained > 0.5 * held_out:
+    trained = _trained_loss_at(state, look.step)
+    if trained is None or trained > 0.5 * look.loss:
         return None
-    text = f"Training loss ({trained:.2f}) is far below held-out loss ({held_out:.2f}) after {last.epoch:.1f} epochs."
+    text = f"Training loss ({trained:.2f}) is far below held-out loss ({look.loss:.2f}) at step {look.step:,}."
     return Reading("look", text, "More epochs will not help; more rows or a lower rank might.")
 
 
@@ -154,6 +178,12 @@ def _base_loss(state: RunState) -> float | None:
     return next((one.loss for one in state.evals if one.step == 0), None)
 
 
-def _smoothed(steps: tuple[StepFinished, ...]) -> float | None:
-    finite = [one.loss for one in steps if math.isfinite(one.loss)]
-    return sum(finite) / len(finite) if finite else None
+def _epoch_of(state: RunState, step: int) -> float:
+    last = state.last_step
+    return last.epoch * step / last.step if last is not None and last.step else 0.0
+
+
+def _trained_loss_at(state: RunState, step: int) -> float | None:
+    """The mean of the last points of the curve up to a step."""
+    points = [loss for x, loss in state.losses.points if x <= step and math.isfinite(loss)][-MIN_STEPS:]
+    return sum(points) / len(points) if points else None

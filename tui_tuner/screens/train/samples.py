@@ -10,10 +10,6 @@ from tui_tuner.screens.inks import BOLD, Inks
 MAX_SHOWN = 6
 
 
-def num_prompts(state: RunState) -> int:
-    return len({one.index for one in state.samples})
-
-
 def sample_lines(state: RunState, index: int, width: int, height: int, glyphs: Glyphs, inks: Inks) -> list[Text]:
     """The prompt with number `index` (modulo), the base's answer, and the latest answers, newest last."""
     numbers = sorted({one.index for one in state.samples})

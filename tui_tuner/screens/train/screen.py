@@ -25,7 +25,7 @@ from tui_tuner.screens.stations import StationName
 from tui_tuner.screens.train.journal_panel import JournalPanel
 from tui_tuner.screens.train.meters import Gauges, rate_factor
 from tui_tuner.screens.train.panels import GaugePanel, LossChart, SamplePanel
-from tui_tuner.screens.train.reading import read_curves
+from tui_tuner.screens.train.reading import read_run, resume_words
 from tui_tuner.screens.train.reading_line import ReadingLine
 from tui_tuner.screens.train.status import attached_words, status_line, title_of
 
@@ -76,6 +76,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         self._machine = MachineRead(None, None)
         self._rate, self._applied_rate = 1.0, 1.0
         self._told_dead = self._greeted = ""
+        self.key_labels = {"train.pause": "pause"}
         self._shown: RunView | None = None
         self._stand: tuple[object, ...] = ()
 
@@ -135,7 +136,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         self.query_one(LossChart).show_state(state)
         self.query_one(SamplePanel).show_state(state)
         self._show_gauges(view)
-        self.query_one(ReadingLine).show_reading(read_curves(state), self.glyphs)
+        self.query_one(ReadingLine).show_reading(read_run(view), self.glyphs)
         self.query_one(JournalPanel).show_state(state)
         self.show_readout(status_line(view, self.glyphs, is_in_process=self.tuner.environment.is_in_process))
         self._stand_changed(view)
@@ -151,6 +152,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         stand = view.run_id, view.is_alive, view.is_caught_up, view.state.paused, view.state.finished, view.state.failed
         if stand != self._stand:
             self._stand = stand
+            self.key_labels["train.pause"] = "go on" if view.state.paused else "pause"
             self.tuner.marks_changed()
             self.refresh_bindings()
 
@@ -176,10 +178,9 @@ does not end it; `tuner attach` shows it again, from any login."""
         from tui_tuner.screens.dialogs.problem import ProblemDialog
 
         how = view.exit.text if view.exit else "its process is gone"
-        resumes = "r goes on from the newest checkpoint." if view.state.checkpoints else "r begins again."
-        self.app.push_screen(
-            ProblemDialog(f"{title_of(view)} died at step {view.state.step:,}", how, resumes, "\n".join(view.log_tail))
-        )
+        title, words = f"{title_of(view)} died at step {view.state.step:,}", resume_words(view.state)
+        problem = ProblemDialog(title, how, words, "\n".join(view.log_tail), again="resume")
+        self.app.push_screen(problem, lambda is_wanted: self.action_resume() if is_wanted else None)
 
     @work(thread=True, exclusive=True, group="machine", exit_on_error=False)
     def _read_machine(self) -> None:
@@ -204,7 +205,9 @@ does not end it; `tuner attach` shows it again, from any login."""
         if action in ("pause", "wish", "stop", "rate"):
             return True if view is not None and view.is_alive else None
         if action == "answers":
-            return True if self.has_class("-short") else None
+            return True if self.has_class("-short") and view is not None else None
+        if action in ("detach", "zoom"):
+            return True if view is not None else None
         if action == "resume":
             can = view is not None and not view.is_alive and view.is_caught_up and not self._is_complete(view)
             return True if can else None
@@ -241,7 +244,7 @@ does not end it; `tuner attach` shows it again, from any login."""
         rate = self._rate
         self._ask(lambda controls: controls.set_learning_rate(rate), f"learning rate x {rate:g} of the schedule")
 
-    @work(exclusive=True, group="stop")
+    @work(exclusive=True, group="dialog")
     async def action_stop(self) -> None:
         from tui_tuner.screens.dialogs.confirm import Choose
 

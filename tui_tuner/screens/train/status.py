@@ -27,7 +27,7 @@ def status_line(view: RunView, glyphs: Glyphs, *, is_in_process: bool) -> Conten
         parts.append(Content(f"{duration(state.seconds_left)} left"))
     if view.is_alive:
         parts.append(Content("runs in this window" if is_in_process else "safe to close"))
-    elif view.exit is not None:
+    elif view.exit is not None and not view.is_lost:
         parts.append(Content(view.exit.text))
     return Content("  ·  ").join(parts)
 
@@ -62,4 +62,5 @@ def _stand(view: RunView, glyphs: Glyphs) -> tuple[str, str, str]:
         is_stopped = state.finished.outcome == Outcome.STOPPED
         sign, ink = (glyphs.stopped, "$you") if is_stopped else (glyphs.done, "$success")
         return sign, state.finished.outcome.value, ink
-    return glyphs.attention, "died without a word", "$warning"
+    signal = view.exit.signal if view.exit is not None else None
+    return glyphs.attention, f"killed by {signal}" if signal else "died without a word", "$warning"

@@ -21,7 +21,7 @@ class KeyBar(Widget):
     """Follows the screen's active bindings. The focused panel's own come first, then the station's, then the app's."""
 
     can_focus = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--label", "key-bar--disabled"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--label"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,10 +62,10 @@ class KeyBar(Widget):
                 await self.app.run_action(action, node)
 
     def _entries(self) -> list[ActiveBinding]:
-        """Shown bindings, one for each action of whoever takes it."""
+        """Shown bindings that do something now, one for each action of whoever takes it; `?` lists the others too."""
         found: dict[tuple[DOMNode, str], ActiveBinding] = {}
         for active in self.screen.active_bindings.values():
-            if is_shown(active) and active.binding.key not in HELP_KEYS:
+            if active.enabled and is_shown(active) and active.binding.key not in HELP_KEYS:
                 found.setdefault((active.node, active.binding.action), active)
         return list(found.values())
 
@@ -73,7 +73,6 @@ class KeyBar(Widget):
         binding = active.binding
         key = binding.key_display or key_name(binding.key, is_plain=is_plain(self.app))
         label = label_of(active)[:MAX_LABEL]
-        part = "key" if active.enabled else "disabled"
-        entry = Text(key, style=self.get_component_rich_style(f"key-bar--{part}"))
+        entry = Text(key, style=self.get_component_rich_style("key-bar--key"))
         entry.append(f" {label}  ", style=self.get_component_rich_style("key-bar--label"))
         return entry
