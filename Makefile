@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format types layers test-nightly test-gpu docs clean
+.PHONY: demo test check format test-nightly test-gpu docs clean
 
 demo: $(READY)
 	$(BIN)/tuner demo

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.theme import Theme
 
-from tui_tuner.cli.forms import PLAIN_STEP_LINES
 from tui_tuner.cli.terminal import STYLES
 from tui_tuner.cli.views.lines import lines_of, step_line
 from tui_tuner.cli.views.result import result_blocks
+from tui_tuner.cli.watching.forms import PLAIN_STEP_LINES
 from tui_tuner.events import DataReady, RunStarted, RunState, StepFinished
 from tui_tuner.journal import read_events
 
@@ -51,4 +51,6 @@ def main(run_folder: Path, picture: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     main(Path(sys.argv[1]), Path(sys.argv[2]))

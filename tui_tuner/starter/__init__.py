@@ -3,7 +3,7 @@
 Its files are made by `python -m scripts.make_starter`; README.md in this folder says how. Nothing here loads the model.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import tomlkit
 
@@ -15,6 +15,11 @@ _FOLDER = Path(__file__).resolve().parent
 def starter_model_folder() -> Path:
     """The base model with its tokenizer, as a Hugging Face folder."""
     return _FOLDER / "model"
+
+
+def model_title(source: str) -> str:
+    """What a model is called in a line: the last part of its id or path; the starter's would say nothing."""
+    return "tuner starter" if source == str(starter_model_folder()) else PurePath(source.rstrip("/")).name
 
 
 def starter_instructions_file() -> Path:
