@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.planning.recipes import LLAMA_8B, machine, plan
-from tui_tuner.errors import MachineError
+from tui_tuner.errors import MachineError, RunError
 from tui_tuner.planning.preflight import bytes_needed, check_folder, check_output
 
 
@@ -24,7 +24,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused() -> None:
 
 
 def test_a_disk_that_is_too_small_says_both_sizes(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"GiB free, the run needs up to 1048576\.0 GiB"):
+    with pytest.raises(MachineError, match=r"[kMGT]B free, the run needs up to 1126 TB"):
         check_folder(tmp_path, needed=2**50)
 
 
@@ -32,6 +32,13 @@ def test_a_run_needs_its_adapter_and_optimizer_states_for_each_kept_checkpoint(t
     planned = plan(tmp_path, "training.keep_checkpoints=3", on=machine(80), config=LLAMA_8B)
     checkpoint = 12 * 41_943_040
     assert bytes_needed(planned) == pytest.approx(5 * checkpoint + 4 * 41_943_040, rel=0.05)
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    named = plan(tmp_path, f"output.folder={tmp_path / 'runs'}", "output.name=first")
+    with pytest.raises(RunError, match="runs/first exists already"):
+        check_output(named)
 
 
 def test_a_plan_is_checked_at_its_own_runs_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui_tuner.cli.options import AsJson, Overrides, RecipeFile, Vram, with_vram
+from tui_tuner.places import path_of
 
 if TYPE_CHECKING:
     from tui_tuner.recipe import Recipe
@@ -37,7 +38,6 @@ def command(
 
 def _launch(recipe: "Recipe", *, as_json: bool) -> None:
     """What the plan refuses is said here, before anything is started."""
-    from pathlib import Path
 
     from tui_tuner.cli.terminal import print_json, print_line
     from tui_tuner.hardware import probe_hardware
@@ -46,7 +46,7 @@ def _launch(recipe: "Recipe", *, as_json: bool) -> None:
     from tui_tuner.planning.run_plan import make_plan
 
     check_output(make_plan(recipe, probe_hardware()))
-    folder = Path(recipe.output.folder).expanduser()
+    folder = path_of(recipe.output.folder)
     run_id = launch(recipe, folder)
     if as_json:
         print_json({"run_id": run_id, "folder": str(folder / run_id)})

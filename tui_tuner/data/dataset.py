@@ -24,6 +24,7 @@ from tui_tuner.data.splits import split_rows
 from tui_tuner.data.store.example_store import StoredExamples
 from tui_tuner.data.tokenizer import IntArray, TextTokenizer, load_text_tokenizer
 from tui_tuner.errors import DataError
+from tui_tuner.places import path_of
 from tui_tuner.plan import DataFacts
 from tui_tuner.recipe import DataSection, Recipe
 
@@ -97,7 +98,7 @@ def label_data(
     settings = (recipe.objective.train_on, facts.max_length, data.over_length, facts.packing)
     certificate = certificate_of(tokenizer, (template_hash, stream.data_hash()), settings, train, evaluation)
     if data.certificate is not None:
-        refuse_differences(read_certificate(Path(data.certificate).expanduser()), certificate)
+        refuse_differences(read_certificate(path_of(data.certificate)), certificate)
     return LabelledData(
         train=train,
         evaluation=evaluation,

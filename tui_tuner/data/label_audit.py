@@ -27,6 +27,7 @@ from tui_tuner.data.rendering.pool import RenderPool
 from tui_tuner.data.rendering.template_choice import ChosenTemplate, choose_template
 from tui_tuner.data.rows import RowRef
 from tui_tuner.data.tokenizer import IntArray, TextTokenizer, load_text_tokenizer
+from tui_tuner.places import path_of
 from tui_tuner.recipe import DataSection
 
 NO_TOKENS = np.empty(0, dtype=np.int32)
@@ -75,7 +76,7 @@ class AuditRun:
         self._train_on = train_on
         self._max_length = max_length
         self._progress = progress
-        self._certified = None if data.certificate is None else read_certificate(Path(data.certificate).expanduser())
+        self._certified = None if data.certificate is None else read_certificate(path_of(data.certificate))
         self._data_hash: str | None = None
         """Known when all rows have been read."""
         self._pool = RenderPool()

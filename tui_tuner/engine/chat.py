@@ -22,6 +22,7 @@ from tui_tuner.engine.proof import read_back
 from tui_tuner.engine.saving.adapter_files import CONFIG, MANIFEST
 from tui_tuner.errors import AdapterError, MachineError, RunError
 from tui_tuner.journal import find_run
+from tui_tuner.places import path_of
 from tui_tuner.planning.model_source import locate_model
 from tui_tuner.recipe import ModelSection
 
@@ -180,7 +181,7 @@ def _told_of_full_memory() -> Iterator[None]:
 
 def _result_folder(source: str, runs_folder: Path) -> Path | None:
     """The adapter or the fully trained model that is meant; None where the source is the name of a model."""
-    folder = Path(source).expanduser()
+    folder = path_of(source)
     if (folder / CONFIG).is_file() or (folder / "config.json").is_file():
         return folder
     try:

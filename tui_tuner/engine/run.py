@@ -23,6 +23,7 @@ from tui_tuner.engine.recording import Recorder, recorded
 from tui_tuner.events import DataReady, Phase, PhaseStarted, RowLabelled, RunStarted, TrainEvent
 from tui_tuner.hardware import probe_hardware
 from tui_tuner.journal import RunJournal, new_run_id
+from tui_tuner.places import path_of
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.inheriting.origin import TEMPLATE_FILE
 from tui_tuner.planning.preflight import check_output
@@ -42,7 +43,7 @@ def run(recipe: Recipe, controls: Controls, *, run_id: str | None = None) -> Ite
     """
     plan = make_plan(recipe, probe_hardware()).model_copy(update={"rendered_at": datetime.now()})
     check_output(plan)
-    runs_folder = Path(recipe.output.folder).expanduser()
+    runs_folder = path_of(recipe.output.folder)
     if run_id is None:
         run_id = recipe.output.name if recipe.output.name != "auto" else new_run_id(plan.model.source, runs_folder)
     started = RunStarted(

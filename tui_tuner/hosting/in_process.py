@@ -9,7 +9,6 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from tui_tuner.controls import Controls
 from tui_tuner.errors import EXIT_BUG, EXIT_TRAINING_STOPPED, TunerError
@@ -18,6 +17,7 @@ from tui_tuner.hosting.launching import promised_run_id
 from tui_tuner.hosting.notes import ExitStatus
 from tui_tuner.hosting.run_view import Attachment, RunView
 from tui_tuner.hosting.visiting import with_mailbox
+from tui_tuner.places import path_of
 from tui_tuner.recipe import Recipe
 from tui_tuner.redaction import redacted
 
@@ -30,7 +30,7 @@ class InProcessRun:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.run_id = promised_run_id(recipe, Path(recipe.output.folder).expanduser())
+        self.run_id = promised_run_id(recipe, path_of(recipe.output.folder))
         self.controls = Controls()
         self._recipe = recipe
         now = time.time()

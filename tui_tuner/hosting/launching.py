@@ -13,6 +13,7 @@ from tui_tuner.hosting.live_folder import LiveFolder, live_folder, live_folders
 from tui_tuner.hosting.notes import LaunchNote
 from tui_tuner.journal import is_alive, new_run_id
 from tui_tuner.journal.lock import acquire_lock
+from tui_tuner.places import path_of
 from tui_tuner.recipe import Recipe, recipe_to_toml
 
 SUPERVISOR = "tui_tuner.hosting.supervisor"
@@ -27,7 +28,7 @@ def launch(recipe: Recipe, runs_folder: Path, *, resume: Path | None = None, acc
         RunError: a run of that name exists, or is being trained.
         MachineError: the folder cannot be written, or no process can be started.
     """
-    if Path(recipe.output.folder).expanduser() != runs_folder:
+    if path_of(recipe.output.folder) != runs_folder:
         recipe = recipe.model_copy(update={"output": recipe.output.model_copy(update={"folder": str(runs_folder)})})
     _sweep(runs_folder)
     run_id = resume.name if resume is not None else promised_run_id(recipe, runs_folder)

@@ -4,9 +4,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tui_tuner.errors import MachineError
+from tui_tuner.errors import MachineError, RunError
+from tui_tuner.places import path_of
 from tui_tuner.plan import RunPlan
-from tui_tuner.planning.memory import GIB
+from tui_tuner.units import file_size
 
 KEPT_BESIDE = 1
 """The best checkpoint is kept beside the last ones."""
@@ -31,8 +32,17 @@ def _checkpoint_bytes(plan: RunPlan) -> int:
 
 
 def check_output(plan: RunPlan) -> None:
-    """Ask for a plan's runs folder. Raises as `check_folder` does."""
-    check_folder(Path(plan.recipe.output.folder).expanduser(), bytes_needed(plan))
+    """Ask for a plan's runs folder, and whether the run can have the name that its recipe gives it.
+
+    Raises:
+        RunError: there is one of that name.
+        MachineError: as `check_folder` does.
+    """
+    output = plan.recipe.output
+    folder = path_of(output.folder)
+    check_folder(folder, bytes_needed(plan))
+    if output.name != "auto" and (folder / output.name).exists():
+        raise RunError(f"{folder / output.name} exists already.", "Choose another output.name, or leave it out.")
 
 
 def check_folder(folder: Path, needed: int) -> None:
@@ -56,6 +66,6 @@ def check_folder(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise MachineError(
-            f"The disk of {existing} has {free / GIB:.1f} GiB free, the run needs up to {needed / GIB:.1f} GiB.",
+            f"The disk of {existing} has {file_size(free)} free, the run needs up to {file_size(needed)}.",
             "Free some space, set output.folder to another disk, or lower training.keep_checkpoints.",
         )

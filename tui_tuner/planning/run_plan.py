@@ -58,7 +58,7 @@ def make_plan(recipe: Recipe, hardware: Hardware) -> RunPlan:
         data = survey_data(asked, located.folder, base.facts.context_length, renderers)
     decisions = (*decisions, *inheritance.with_precision(machine.quantization))
     plan = _assemble(recipe, located.name, base.facts, adapter, machine, data, decisions)
-    measured = measured_speeds(Path(recipe.output.folder).expanduser(), base.facts.source)
+    measured = measured_speeds(path_of(recipe.output.folder), base.facts.source)
     return _with_speed(plan, hardware, measured)
 
 

@@ -9,6 +9,7 @@ from tui_tuner.data.audit.findings import CHECKS
 from tui_tuner.data.labels import TrainOn
 from tui_tuner.data.lengths.settling import OverLength
 from tui_tuner.data.sources.files import HubDataset, find_files
+from tui_tuner.places import path_of
 from tui_tuner.recipe import DataSection, DataSource
 
 REQUEST_NAME = "request.json"
@@ -56,7 +57,7 @@ def look_key(request: LookRequest) -> str:
     files += [Path(request.tokenizer_folder, name) for name in ("tokenizer.json", "tokenizer_config.json")]
     files.append(Path(request.tokenizer_folder, "chat_template.jinja"))
     if data.chat_template not in BUILT_IN_TEMPLATES:
-        files.append(Path(data.chat_template).expanduser())
+        files.append(path_of(data.chat_template))
     parts += [_stamp(path) for path in files]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
 

@@ -12,6 +12,7 @@ from tui_tuner.errors import AdapterError, ModelError, RunError
 from tui_tuner.events import RunState
 from tui_tuner.exports import ExportRequest, HeldIn
 from tui_tuner.journal import find_run, read_state
+from tui_tuner.places import path_of
 from tui_tuner.planning.json_files import read_json_object
 from tui_tuner.planning.model_facts import BaseModel, read_base_model
 from tui_tuner.planning.model_source import LocatedModel, locate_model
@@ -107,7 +108,7 @@ def open_source(request: ExportRequest) -> ExportSource:
 
 def _result_folder(request: ExportRequest) -> tuple[Path, Path | None]:
     """The folder that is exported, and the run's where it belongs to one."""
-    folder = Path(request.source).expanduser()
+    folder = path_of(request.source)
     if (folder / CONFIG).is_file() or (folder / "config.json").is_file():
         return folder.resolve(), _run_above(folder.resolve())
     run = find_run(request.source, Path(request.runs_folder))
@@ -150,7 +151,7 @@ def _base_section(folder: Path, manifest: dict[str, Any], request: ExportRequest
     if not name:
         raise AdapterError(f"{folder / CONFIG} names no base model.", "Name it with --base-model.")
     revision = config.get("revision") or (manifest.get("base") or {}).get("revision")
-    is_local = Path(name).expanduser().exists()
+    is_local = path_of(name).exists()
     return _section_for(name, None if is_local else revision)
 
 

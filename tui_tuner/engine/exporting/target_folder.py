@@ -10,6 +10,7 @@ from pathlib import Path
 from tui_tuner.engine.saving.files import complete_folder, file_hash
 from tui_tuner.errors import MachineError
 from tui_tuner.exports import ExportKind, ExportRequest, WrittenFile
+from tui_tuner.places import path_of
 from tui_tuner.units import file_size
 
 EXPORT = "export.json"
@@ -21,7 +22,7 @@ SMALL_FILES = 1_000_000
 def target_folder(request: ExportRequest, kind: ExportKind, source: Path, run: Path | None) -> Path:
     """The folder of one kind."""
     if request.out is not None:
-        out = Path(request.out).expanduser().absolute()
+        out = path_of(request.out).absolute()
         return out if len([one for one in request.kinds if one != ExportKind.HUB]) == 1 else out / kind.value
     return run / "exports" / kind.value if run is not None else source.with_name(f"{source.name}-{kind.value}")
 
