@@ -186,7 +186,8 @@ def test_a_hang_up_at_any_moment_ends_the_run_as_one(whole: Done, hang_ups: int)
         name = f"anywhere-{hang_ups}-{number}"
         process = start(folder, name, *SETTINGS)
         process.join(draw.uniform(0.05, LATEST_SECONDS))
-        os.kill(process.pid or 0, signal.SIGHUP)
+        if process.is_alive():
+            os.kill(process.pid or 0, signal.SIGHUP)
         assert exit_code(process) in (0, 129, -signal.SIGHUP), (folder / f"{name}.err").read_text()
         run_folder = folder / "runs" / name
         if run_folder.exists() and read_state(run_folder).finished is None:
