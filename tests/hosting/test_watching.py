@@ -126,8 +126,8 @@ def test_a_long_journal_opens_in_short_polls_and_little_time(live: LiveFolder) -
     """Two seconds of processor for 100,000 steps; a fifth of them here. 1.1 s were measured for all."""
     first = next(event for event in EVENTS if isinstance(event, StepFinished))
     write(journal(live), *(first.model_copy(update={"step": step}) for step in range(1, 20_001)))
-    watcher, began = watch(live), time.process_time()
+    watcher, began = watch(live), time.thread_time()
     first_view = watcher.poll()
     assert first_view is not None and not first_view.is_caught_up
     assert seen(watcher).state.step == 20_000
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0

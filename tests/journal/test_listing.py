@@ -75,9 +75,9 @@ def test_one_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_a_long_run_is_summed_up_in_milliseconds(tmp_path: Path) -> None:
     with record(tmp_path, "long", EVENTS[:5]) as journal, (journal.folder / "events.jsonl").open("a") as file:
         file.writelines(step_finished(step).model_dump_json() + "\n" for step in range(1, 20_000))
-    began = time.perf_counter()
+    began = time.thread_time()
     assert summarise(journal.folder).step == 19_999
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 def test_runs_are_found_by_id_beginning_last_and_path(tmp_path: Path) -> None:

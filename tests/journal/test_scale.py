@@ -27,17 +27,17 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_whole_is_folded_in_seconds_and_kept_small(runs_folder: Path) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     state = read_state(runs_folder / "long")
-    assert time.process_time() - began < 8.0  # measured: 0.9
+    assert time.thread_time() - began < 8.0  # measured: 0.9
     assert state.step == STEPS and len(state.losses.points) <= MAX_CURVE_POINTS
 
 
 def test_a_watcher_reads_it_in_short_bites(runs_folder: Path) -> None:
     watcher, bites, view = RunWatcher(runs_folder, "long"), [], None
     while view is None or not view.is_caught_up:
-        began = time.process_time()
+        began = time.thread_time()
         view = watcher.poll() or view
-        bites.append(time.process_time() - began)
+        bites.append(time.thread_time() - began)
     assert view.state.step == STEPS and sum(bites) < 8.0  # measured: 0.9
     assert sorted(bites)[len(bites) // 2] < 4 * POLL_SECONDS

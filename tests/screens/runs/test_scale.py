@@ -33,13 +33,13 @@ def test_a_session_begins_with_what_the_last_one_read(number: int, tmp_path: Pat
     index = tmp_path / "state" / "runs.jsonl"
     first = RunCatalogue((tmp_path / "runs",), index).entries()
     assert len(load_index(index)) == number and index.stat().st_mode & 0o077 == 0
-    began = time.process_time()
+    began = time.thread_time()
     again = RunCatalogue((tmp_path / "runs",), index)
     assert again.entries() == first
-    assert time.process_time() - began < 0.5 + number * 0.0005  # measured: 0.00003 each
-    began = time.process_time()
+    assert time.thread_time() - began < 0.5 + number * 0.0005  # measured: 0.00003 each
+    began = time.thread_time()
     assert again.glance() is again.glance()
-    assert time.process_time() - began < 0.1  # measured: 0.004
+    assert time.thread_time() - began < 0.1  # measured: 0.004
 
 
 def test_what_is_known_so_far_is_shown_while_the_rest_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +69,10 @@ async def test_keys_move_through_ten_thousand_runs_at_once(tmp_path: Path) -> No
     app = make_app(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: f"{MANY:,} runs  ·  ~/runs" in screen_text(app), seconds=60)
-        began = time.process_time()
+        began = time.thread_time()
         await pilot.press("G", "k", "g", "j", "slash", *"0042", "enter")
         await until(pilot, lambda: "20260801-000042" in screen_text(app))
-        assert time.process_time() - began < 6.0  # measured: 0.9, most of it the pilot's own
+        assert time.thread_time() - began < 6.0  # measured: 0.9, most of it the pilot's own
 
 
 def _remember(runs: Path, index: Path) -> None:

@@ -39,9 +39,12 @@ def test_without_braille_each_series_has_its_own_sign() -> None:
 
 def test_a_hundred_thousand_points_take_no_longer_than_a_frame() -> None:
     series = Series(points=[(x, math.sin(x / 1000)) for x in range(100_000)], style="")
-    before = time.process_time()
-    plot([series], 100, 30, BRAILLE, Axes())
-    assert time.process_time() - before < 0.25
+    times = []
+    for _ in range(3):
+        before = time.thread_time()
+        plot([series], 100, 30, BRAILLE, Axes())
+        times.append(time.thread_time() - before)
+    assert min(times) < 0.25
 
 
 def test_axis_numbers_fit_their_column() -> None:
