@@ -9,9 +9,8 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/tuner demo
 
-# What fails beside other tests is tried once more alone: claims on time and on signals are made for a quiet machine.
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal || $(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -314,11 +314,11 @@ def time_nf4(shape: Shape, table: Table) -> None:
     out = torch.empty(shape.wide, shape.hidden, device=CUDA, dtype=BF16)
     spaced = torch.empty(shape.wide, shape.hidden + 64, device=CUDA, dtype=BF16)[:, : shape.hidden]
     where = (shape.name, "nf4 of gate")
-    for tile, warps in ((512, 2), (512, 4), (1024, 4), (1024, 8), (2048, 4), (2048, 8), (4096, 8)):
-        with swept(nf4, TILE_BYTES=tile, WARPS=warps):
+    for tile in (64, 128, 256, 512):
+        with swept(nf4, TILE_WORDS=tile):
             for buffer, name in ((out, "contiguous"), (spaced, "spaced")):
                 call = lambda buffer=buffer: nf4.dequantize(weight, buffer)  # noqa: E731
-                table.add((*where, f"ours, {name}, {tile} bytes, {warps} warps"), call, num_bytes=num_bytes)
+                table.add((*where, f"ours, {name}, {tile} words"), call, num_bytes=num_bytes)
     table.add((*where, "bitsandbytes"), lambda: dequantize_4bit(stored, state), num_bytes=num_bytes)
     table.add((*where, "bitsandbytes, out"), lambda: dequantize_4bit(stored, state, out=out), num_bytes=num_bytes)
 

@@ -97,9 +97,10 @@ _ON_DEVICE = (
 )
 
 
+@pytest.mark.parametrize("recompute", ["off", "layers", "offload"])
 @pytest.mark.parametrize("case", ["llama", "gemma3"])
-def test_a_recorded_step_gives_the_bits_of_the_one_before(tmp_path: Path, case: str) -> None:
-    pair = twins(tmp_path, case, ON_GPU, batches=[])
+def test_a_recorded_step_gives_the_bits_of_the_one_before(tmp_path: Path, case: str, recompute: str) -> None:
+    pair = twins(tmp_path, case, ON_GPU, f"acceleration.recompute={recompute}", batches=[])
     steps = pair.prepared.model.micro_step
     assert isinstance(steps, GraphedSteps)
     for batch in ("equal", "packed"):
@@ -112,8 +113,9 @@ def test_a_recorded_step_gives_the_bits_of_the_one_before(tmp_path: Path, case: 
         assert all(torch.equal(gradients, results[0][1]) for _, gradients in results)
 
 
-def test_a_recording_is_made_again_when_a_buffer_has_moved(tmp_path: Path) -> None:
-    pair = twins(tmp_path, "llama", ON_GPU, batches=[])
+@pytest.mark.parametrize("recompute", ["off", "offload"])
+def test_a_recording_is_made_again_when_a_buffer_has_moved(tmp_path: Path, recompute: str) -> None:
+    pair = twins(tmp_path, "llama", ON_GPU, f"acceleration.recompute={recompute}", batches=[])
     model = pair.prepared.model
     for batch in ("equal",) * 4 + ("two packs", "equal", "equal"):
         pair.flat.flat.gradients.zero_()

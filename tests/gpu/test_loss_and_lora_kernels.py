@@ -17,6 +17,7 @@ from tui_tuner.kernels.flat_parameters import FlatParameter, FlatParameters, fla
 from tui_tuner.kernels.linear_cross_entropy import Head, HeadGradients, HeadOptions, head_loss
 from tui_tuner.kernels.lora import gradients as adapter_gradients
 from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora import placing, thin_product
 from tui_tuner.kernels.lora import plain as lora_plain
 from tui_tuner.kernels.lora.layout import (
     Extended,
@@ -46,6 +47,8 @@ MODULES = [
     lora_linear,
     lora_plain,
     nf4,
+    placing,
+    thin_product,
 ]
 QKV = LoraLayout(1024, (Projection(1024, 16, 2.0), Projection(256, 16, 2.0), Projection(256, 16, 2.0)))
 

@@ -15,10 +15,8 @@ from tui_tuner.kernels.lora.layout import (
     LoraLayout,
     LoraWeight,
     Projection,
-    empty_adapters,
     empty_weight,
     gradient_places,
-    put_adapters,
 )
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -149,18 +147,6 @@ def test_gradients_of_16_bit_factors_are_added_in_float32(layout: LoraLayout, to
         )
     assert relative_error(ours.flat, exact.flat) < 1e-6
     assert (ours.flat != 0).equal(exact.flat != 0)
-
-
-def test_a_quantised_layer_puts_its_adapters_into_the_scratch() -> None:
-    x, base, adapters, _ = inputs(SEVERAL)
-    weight = filled(SEVERAL, base, adapters)
-    held, scratch = empty_adapters(SEVERAL, torch.float64, DEVICE), empty_weight(SEVERAL, torch.float64, DEVICE)
-    held.a.copy_(weight.a)
-    held.b.copy_(weight.b)
-    scratch.base.copy_(base)
-    put_adapters(held, scratch)
-    assert scratch.full.equal(weight.full)
-    assert x.shape[1] == SEVERAL.in_features
 
 
 def test_ranks_are_rounded_up_to_whole_lines() -> None:

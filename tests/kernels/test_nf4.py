@@ -1,5 +1,7 @@
 """NF4: reference and kernel give the bits that bitsandbytes gives."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from bitsandbytes.functional import dequantize_4bit, quantize_4bit
@@ -16,7 +18,7 @@ from tui_tuner.kernels.nf4 import (
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-SHAPES = [(48, 128), (33, 100), (7, 65), (1, 4097), (5, 5)]
+SHAPES = [(48, 128), (33, 104), (3, 8), (33, 100), (7, 65), (1, 4097), (5, 5)]
 CASES = [(shape, 64) for shape in SHAPES] + [((3, 4096), 256), ((5, 4096), 4096)]
 # Left to GPUs: on a CPU bitsandbytes itself gets blocks wrong that are longer than a row.
 GPU_CASES = [((48, 128), 256), ((33, 100), 1024), ((7, 65), 4096)] if torch.cuda.is_available() else []
@@ -57,6 +59,13 @@ def test_spaced_rows_are_filled_and_nothing_between_them(shape: tuple[int, int])
     buffer = torch.full((shape[0], shape[1] + 9), -5.0, device=DEVICE)
     assert dequantize_kernel(weight, buffer[:, : shape[1]]).equal(wanted)
     assert (buffer[:, shape[1] :] == -5.0).all()
+
+
+def test_words_that_do_not_begin_at_a_multiple_of_four_bytes_are_read_as_well() -> None:
+    weight = random_weight((16, 64), DEVICE)
+    moved = torch.empty(1 + weight.packed.numel(), dtype=torch.uint8, device=DEVICE)[1:].copy_(weight.packed)
+    wanted = dequantize_reference(weight, torch.empty(16, 64, device=DEVICE))
+    assert dequantize_kernel(replace(weight, packed=moved), torch.empty(16, 64, device=DEVICE)).equal(wanted)
 
 
 def test_levels_are_those_that_bitsandbytes_stores() -> None:

@@ -28,6 +28,7 @@ def test_a_tensor_comes_back_from_its_pieces_as_it_went(size: int) -> None:
 
 def test_layers_receive_what_they_sent_also_when_a_longer_batch_follows() -> None:
     host = HostMemory(CPU)
+    moves = []
     for tokens in (3, 300_000, 5):
         sent = {layer: [torch.randn(tokens, 2), torch.randn(tokens)] for layer in range(2)}
         for layer, tensors in sent.items():
@@ -36,4 +37,7 @@ def test_layers_receive_what_they_sent_also_when_a_longer_batch_follows() -> Non
         for layer in (1, 0):
             for tensor, back in zip(sent[layer], host.receive(layer), strict=True):
                 assert torch.equal(tensor, back)
+        moves.append(host.moves)
+    assert moves[0] == 0
+    assert moves[1] == moves[2] > 0
     assert host.waiting_bytes == 0

@@ -41,3 +41,14 @@ def test_the_sum_may_go_to_a_residual(add: Callable[..., Tensor], ranks: int) ->
     torch.testing.assert_close(add(total, left, right, torch.empty_like(total)), wanted)
     wanted = wanted + residual
     torch.testing.assert_close(add(total, left, right, residual, residual), wanted)
+
+
+@pytest.mark.parametrize("add", [add_kernel, add_reference])
+@pytest.mark.parametrize("ranks", [0, 20])
+def test_rows_may_have_scales_of_their_own(add: Callable[..., Tensor], ranks: int) -> None:
+    total, left, right, residual = randn(70, 9).T, randn(9, ranks), randn(ranks, 70), randn(9, 70, seed=2)
+    total, scales = total.contiguous(), randn(9, 1, seed=3).abs() + 0.1
+    wanted = total * scales + left @ right
+    torch.testing.assert_close(add(total, left, right, torch.empty_like(total), scales=scales), wanted)
+    wanted = wanted + residual
+    torch.testing.assert_close(add(total, left, right, residual, residual, scales), wanted)

@@ -34,8 +34,8 @@ class Fp8Weight:
     """A frozen weight [out, in]."""
 
     rows: Fp8Rows
-    ones: Tensor
-    """[1, in] float32: the scales of backward's right side, whose own are multiplied into the left one."""
+    one: Tensor
+    """Scalar float32: the scale of both sides of backward's product."""
     transposed: Tensor | None = None
     """[in, out] e4m3; None where backward makes it in a scratch."""
 
@@ -63,24 +63,26 @@ def quantized_weight(weight: Tensor, *, keep_transposed: bool) -> Fp8Weight:
 
 def fp8_weight(rows: Fp8Rows, *, keep_transposed: bool) -> Fp8Weight:
     """From bytes and scales that are there already, which are not copied."""
-    ones = torch.ones(1, rows.values.shape[1], device=rows.values.device)
-    return Fp8Weight(rows, ones, transposed(rows.values) if keep_transposed else None)
+    one = torch.ones((), device=rows.values.device)
+    return Fp8Weight(rows, one, transposed(rows.values) if keep_transposed else None)
 
 
 def forward(x: Fp8Rows, weight: Fp8Weight, out: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [T, in] quantised by `quantize_rows` -> `out` [T, out], contiguous; a GPU wants bfloat16."""
-    return _scaled_product(x, weight.rows.values.t(), weight.rows.scales.t(), out, bias, fast=FAST_FORWARD)
+    right, scales = weight.rows.values.t(), (x.scales, weight.rows.scales.t())
+    return _scaled_product(x.values, right, scales, out, bias, fast=FAST_FORWARD)
 
 
 def backward(dy: Fp8Rows, weight: Fp8Weight, out: Tensor, scratch: Tensor | None = None) -> Tensor:
-    """dy [T, out], quantised with the weight's `column_factors` -> gradient of x in `out` [T, in], contiguous.
+    """dy [T, out], quantised with the weight's `column_factors` -> gradient of x in `out` [T, in], contiguous, but for
+    dy's scales: each row is still to be multiplied by its own. Hardware is faster with one scale for all rows.
 
     scratch: [in, out] e4m3, written to where the weight keeps no transpose.
     """
     right = weight.transposed
     if right is None:
         right = transposed(weight.rows.values, scratch)
-    return _scaled_product(dy, right.t(), weight.ones, out, None, fast=False)
+    return _scaled_product(dy.values, right.t(), (weight.one, weight.one), out, None, fast=False)
 
 
 def transposed(values: Tensor, out: Tensor | None = None) -> Tensor:
@@ -105,15 +107,14 @@ def transpose_kernel(source: Tensor, target: Tensor) -> None:
 
 
 def _scaled_product(
-    x: Fp8Rows, right: Tensor, right_scales: Tensor, out: Tensor, bias: Tensor | None, *, fast: bool
+    left: Tensor, right: Tensor, scales: tuple[Tensor, Tensor], out: Tensor, bias: Tensor | None, *, fast: bool
 ) -> Tensor:
-    if not x.values.is_cuda:
-        product = (x.values.float() * x.scales) @ (right.float() * right_scales)
+    if not left.is_cuda:
+        product = (left.float() * scales[0]) @ (right.float() * scales[1])
         return out.copy_(product if bias is None else product + bias.float())
     return torch._scaled_mm(
-        x.values, right, scale_a=x.scales, scale_b=right_scales, bias=bias, out_dtype=out.dtype,
-        use_fast_accum=fast, out=out,
-    )  # fmt: skip
+        left, right, scale_a=scales[0], scale_b=scales[1], bias=bias, out_dtype=out.dtype, use_fast_accum=fast, out=out
+    )
 
 
 def checks(device: torch.device) -> Iterator[Check]:
@@ -129,8 +130,9 @@ def checks(device: torch.device) -> Iterator[Check]:
     name = dtype_name(DTYPE)
     yield Check("fp8 product", name, relative_error(out, x.double() @ w.double().T), 0.05)
     grad, scratch = torch.empty_like(x), torch.empty(1024, 768, dtype=DTYPE, device=device)
-    backward(quantize_rows(out, weight.column_factors), weight, grad, scratch)
-    yield Check("fp8 gradient", name, relative_error(grad, out.double() @ w.double()), 0.05)
+    rows = quantize_rows(out, weight.column_factors)
+    backward(rows, weight, grad, scratch)
+    yield Check("fp8 gradient", name, relative_error(grad * rows.scales, out.double() @ w.double()), 0.05)
     ours, wanted = quantize_rows(x), quantize_rows_reference(x)
     differing = float((ours.values.float() != wanted.values.float()).sum())
     check = Check("fp8 quantising, bytes that differ", dtype_name(x.dtype), differing, 0.0)

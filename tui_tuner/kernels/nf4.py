@@ -23,9 +23,11 @@ LEVELS = (
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 )  # fmt: skip
 """The sixteen values of NF4 (QLoRA, Dettmers et al. 2023, appendix E), as float32 prints them."""
-TILE_BYTES = 512
-"""Packed bytes of one program; the fastest into rows with spare columns behind them, where most weights go (H100)."""
-WARPS = 2
+WORD = 8
+"""Values in four bytes."""
+TILE_WORDS = 256
+"""Of a row, in one program: one for each thread."""
+TILE_VALUES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +108,35 @@ def dequantize_kernel(weight: Nf4Weight, out: Tensor) -> Tensor:
     rows, columns = weight.shape
     if out.shape != weight.shape or out.stride(1) != 1:
         raise ValueError(f"{weight.shape} does not fit a buffer of shape {tuple(out.shape)}, strides {out.stride()}")
-    num_values = rows * columns
-    half = weight.block_size // 2
-    blocks = max(1, TILE_BYTES // half)
-    outer = weight.outer
     with on_device_of(out):
-        _dequantize[(triton.cdiv(triton.cdiv(num_values, weight.block_size), blocks),)](
-            weight.packed, weight.scales, weight.levels, out,
-            None if outer is None else outer.code, None if outer is None else outer.scales,
-            None if outer is None else outer.offset,
-            num_values, columns, out.stride(0),
-            OUTER_BLOCK=0 if outer is None else outer.block_size, BLOCKS=blocks, HALF=half,
-            LAYOUT=_layout(weight, out), num_warps=WARPS, enable_fp_fusion=False,
-        )  # fmt: skip
+        if _is_in_words(weight):
+            words = columns // WORD
+            _dequantize_words[(rows, triton.cdiv(words, TILE_WORDS))](
+                weight.packed.view(torch.int32), *_tables(weight), out, words, out.stride(0),
+                **_blocks(weight), WORDS=TILE_WORDS, num_warps=TILE_WORDS // 32, enable_fp_fusion=False,
+            )  # fmt: skip
+        else:
+            _dequantize_values[(triton.cdiv(rows * columns, TILE_VALUES),)](
+                weight.packed, *_tables(weight), out, rows * columns, columns, out.stride(0),
+                **_blocks(weight), VALUES=TILE_VALUES, enable_fp_fusion=False,
+            )  # fmt: skip
     return out
 
 
-def _layout(weight: Nf4Weight, out: Tensor) -> int:
-    """0: one run of values. 1: spaced rows of whole blocks. 2: spaced rows in which blocks begin anywhere."""
-    if out.stride(0) == weight.shape[1] or weight.shape[0] == 1:
-        return 0
-    return 1 if weight.shape[1] % weight.block_size == 0 else 2
+def _is_in_words(weight: Nf4Weight) -> bool:
+    """Whether no four bytes belong to two rows or to two blocks."""
+    is_even = weight.shape[1] % WORD == 0 and weight.block_size % WORD == 0
+    return is_even and weight.packed.storage_offset() % 4 == 0
+
+
+def _tables(weight: Nf4Weight) -> tuple[Tensor | None, ...]:
+    outer = weight.outer
+    nested = (None, None, None) if outer is None else (outer.code, outer.scales, outer.offset)
+    return weight.scales, weight.levels, *nested
+
+
+def _blocks(weight: Nf4Weight) -> dict[str, int]:
+    return {"BLOCK": weight.block_size, "OUTER_BLOCK": 0 if weight.outer is None else weight.outer.block_size}
 
 
 def checks(device: torch.device) -> Iterator[Check]:
@@ -163,46 +173,56 @@ def random_weight(
 
 
 @triton.jit
-def _dequantize(  # type: ignore[no-untyped-def]
-    packed,
-    scales,
-    levels,
-    out,
-    outer_code,
-    outer_scales,
-    outer_offset,
-    num_values,
-    columns,
-    row_stride,
-    OUTER_BLOCK: tl.constexpr,
-    BLOCKS: tl.constexpr,
-    HALF: tl.constexpr,
-    LAYOUT: tl.constexpr,
-):
-    """A tile is BLOCKS blocks, one a row: each scale is decoded once, and each thread stores what it unpacked."""
-    block = tl.program_id(0).to(tl.int64) * BLOCKS + tl.arange(0, BLOCKS)
-    first = block * (2 * HALF)
-    exists = first < num_values
+def _scale(scales, outer_code, outer_scales, outer_offset, block, exists, OUTER_BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     scale = tl.load(scales + block, mask=exists, other=0)
     if OUTER_BLOCK > 0:
         outer = tl.load(outer_scales + block // OUTER_BLOCK, mask=exists, other=0.0)
         scale = tl.load(outer_code + scale.to(tl.int32)) * outer + tl.load(outer_offset)
+    return scale
 
-    byte = tl.arange(0, HALF)
-    byte_exists = first[:, None] + 2 * byte[None, :] < num_values
-    pair = tl.load(packed + block[:, None] * HALF + byte[None, :], mask=byte_exists, other=0).to(tl.int32)
-    high = tl.load(levels + (pair >> 4)) * scale[:, None]
-    low = tl.load(levels + (pair & 0xF)) * scale[:, None]
-    values = rounded(tl.interleave(high, low), out.dtype.element_ty)
 
-    within = tl.arange(0, 2 * HALF)
-    index = first[:, None] + within[None, :]
-    if LAYOUT == 0:
-        place = index
-    elif LAYOUT == 1:
-        row = first // columns
-        place = (row * row_stride + (first - row * columns))[:, None] + within[None, :]
-    else:
-        row = index // columns
-        place = row * row_stride + (index - row * columns)
-    tl.store(out + place, values, mask=index < num_values)
+@triton.jit
+def _level(levels, word, SHIFT: tl.constexpr):  # type: ignore[no-untyped-def]
+    return tl.load(levels + ((word >> SHIFT) & 0xF))
+
+
+@triton.jit
+def _dequantize_words(  # type: ignore[no-untyped-def]
+    packed, scales, levels, outer_code, outer_scales, outer_offset, out, words_in_row, row_stride,
+    BLOCK: tl.constexpr, OUTER_BLOCK: tl.constexpr, WORDS: tl.constexpr,
+):  # fmt: skip
+    """Each thread unpacks one word: the eight values that it stores at once, which share a scale."""
+    row = tl.program_id(0)
+    word = tl.program_id(1) * WORDS + tl.arange(0, WORDS)
+    exists = word < words_in_row
+    index = row * words_in_row + word
+    bits = tl.load(packed + index, mask=exists, other=0)
+    scale = _scale(scales, outer_code, outer_scales, outer_offset, index // (BLOCK // 8), exists, OUTER_BLOCK)
+    # Bytes in the order of memory, of each the high half first.
+    even = tl.join(
+        tl.join(_level(levels, bits, 4), _level(levels, bits, 20)),
+        tl.join(_level(levels, bits, 12), _level(levels, bits, 28)),
+    )
+    odd = tl.join(
+        tl.join(_level(levels, bits, 0), _level(levels, bits, 16)),
+        tl.join(_level(levels, bits, 8), _level(levels, bits, 24)),
+    )
+    values = tl.reshape(tl.join(even, odd), (WORDS, 8)) * scale[:, None]
+    place = out + row.to(tl.int64) * row_stride + word[:, None] * 8 + tl.arange(0, 8)[None, :]
+    tl.store(place, rounded(values, out.dtype.element_ty), mask=exists[:, None])
+
+
+@triton.jit
+def _dequantize_values(  # type: ignore[no-untyped-def]
+    packed, scales, levels, outer_code, outer_scales, outer_offset, out, num_values, columns, row_stride,
+    BLOCK: tl.constexpr, OUTER_BLOCK: tl.constexpr, VALUES: tl.constexpr,
+):  # fmt: skip
+    """Of any shape, value by value."""
+    index = tl.program_id(0).to(tl.int64) * VALUES + tl.arange(0, VALUES)
+    exists = index < num_values
+    byte = tl.load(packed + index // 2, mask=exists, other=0).to(tl.int32)
+    scale = _scale(scales, outer_code, outer_scales, outer_offset, index // BLOCK, exists, OUTER_BLOCK)
+    value = tl.load(levels + tl.where(index % 2 == 0, byte >> 4, byte & 0xF)) * scale
+    row = index // columns
+    place = row * row_stride + (index - row * columns)
+    tl.store(out + place, rounded(value, out.dtype.element_ty), mask=exists)

@@ -25,8 +25,8 @@ from tui_tuner.kernels.attention import causal as attention
 from tui_tuner.kernels.checking import Check
 from tui_tuner.kernels.lora import gradients as adapter_gradients
 from tui_tuner.kernels.lora import linear as lora_linear
+from tui_tuner.kernels.lora import placing, thin_product
 from tui_tuner.kernels.lora import plain as lora_plain
-from tui_tuner.kernels.lora import thin_product
 
 OPERATIONS: tuple[tuple[str, Callable[[torch.device], Iterator[Check]]], ...] = (
     ("RMSNorm", rms_norm.checks),
@@ -40,6 +40,7 @@ OPERATIONS: tuple[tuple[str, Callable[[torch.device], Iterator[Check]]], ...] = 
     ("fp8", fp8.checks),
     ("fused LoRA", lora_linear.checks),
     ("thin product", thin_product.checks),
+    ("adapters in place", placing.checks),
     ("LoRA", lora_plain.checks),
     ("adapter gradients", adapter_gradients.checks),
     ("dropout", dropout.checks),

@@ -9,8 +9,8 @@ from tui_tuner.planning.own_layers.memory import (
     backward_bytes,
     fp8_bytes,
     head_bytes,
+    hold_logits,
     host_bytes,
-    idle_bytes,
     joined_bytes,
     kept_bytes,
     plain_bytes,
@@ -93,7 +93,7 @@ def estimate_memory(model: ModelFacts, adapter: AdapterPlan, settings: MemorySet
         **parts,
         total=sum(parts.values()),
         available=settings.available,
-        host=_host_bytes(model, adapter, settings),
+        host=estimate_host(model, adapter, settings),
         host_available=settings.host_available,
     )
 
@@ -152,13 +152,14 @@ def loss_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings
     trains_head = adapter.method == "full" or any(module.group == "head" for module in adapter.saved_modules)
     head = model.vocab_size * model.hidden_size * 8 if trains_head else 0
     layers, ranks = settings.layers, _ranks(model, adapter)
-    if layers is not None and idle_bytes(model, layers, tokens, element) >= LOSS_CHUNK_BYTES:
+    if layers is not None and hold_logits(model, layers, tokens, element, LOSS_CHUNK_BYTES):
         chunk = 0
     chunk += 0 if settings.device == "cuda" else 4 * 4 * chunk // element
     if layers is None:
         return chunk + 3 * tokens * model.hidden_size * element + head
     needed = chunk + head + head_bytes(model, layers, tokens, element, ranks)
-    return max(0, needed - backward_bytes(model, layers, tokens, element, ranks))
+    on_gpu = settings.device == "cuda"
+    return max(0, needed - backward_bytes(model, layers, tokens, element, ranks, on_gpu=on_gpu))
 
 
 def _own_activation_bytes(
@@ -169,7 +170,7 @@ def _own_activation_bytes(
     is_nf4, ranks = settings.quantization == "nf4", _ranks(model, adapter)
     taken = kept_bytes(model, layers, tokens, element, ranks)
     taken += shared_bytes(model, layers, tokens, element, is_quantised=is_nf4)
-    taken += backward_bytes(model, layers, tokens, element, ranks)
+    taken += backward_bytes(model, layers, tokens, element, ranks, on_gpu=settings.device == "cuda")
     taken += plain_bytes(model, adapter, tokens, element)
     if settings.quantization == "fp8":
         taken += fp8_bytes(model, tokens, keeps_transposed=settings.keeps_transposed)
@@ -184,7 +185,8 @@ def _attention_on_cpu(model: ModelFacts, tokens: int, length: int) -> int:
     return HEADS_ON_CPU * 4 * model.num_heads * model.head_dim * tokens
 
 
-def _host_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
+def estimate_host(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
+    """Bytes that wait in the host's memory."""
     if settings.layers is None:
         return 0
     tokens, element = settings.micro_batch_size * settings.length, _element_bytes(settings)

@@ -48,6 +48,8 @@ def test_real_lengths_are_taken_in_every_way_that_a_system_has() -> None:
     assert [(way, rows) for _, _, way, rows in asked("real-1b-gsm8k", "unsloth")] == [
         ("in order", 16), ("grouped", 16), ("trainer's default", 16), ("trainer's packing", 2),
     ]  # fmt: skip
+    ours = [one.label for one in setting("real-1b-gsm8k").variants("tuner")]
+    assert ours == ["tuner, packed", "tuner, packed, offload", "tuner, packed, nothing recomputed"]
     labels = [one.label for one in setting("real-1b-gsm8k").variants("hf")]
     assert labels == ["HF + PEFT, padded", "HF + PEFT, grouped", "HF + PEFT, packed"]
 

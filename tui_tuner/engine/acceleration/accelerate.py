@@ -29,12 +29,11 @@ from tui_tuner.kernels.layer.workspace import Workspace
 from tui_tuner.kernels.linear_cross_entropy import Head
 from tui_tuner.plan import RunPlan, Sends
 from tui_tuner.planning.own_layers.counts import layer_counts
+from tui_tuner.planning.own_layers.memory import GRAPHED_HIDDEN
 
-__all__ = ["GRAPHED_HIDDEN", "Prepared", "policies", "prepare", "refitted"]
+__all__ = ["Prepared", "policies", "prepare", "refitted"]
 
 OFFLOADS: Mapping[Sends, Policy] = {"all": OFFLOAD, "attended": OFFLOAD_LEAN, "input": OFFLOAD_INPUT}
-GRAPHED_HIDDEN = 2048
-"""Hidden size up to which a step may be over before the host has launched it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def refitted(model: TrainingModel, plan: RunPlan) -> TrainingModel:
 
 
 def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroStep | GraphedSteps | None:
-    """As a CUDA graph where the host would be slower than the device and nothing travels between them."""
+    """As a CUDA graph where the host would be slower than the device."""
     weight: Tensor = model.module.get_output_embeddings().weight  # type: ignore[operator]
     if model.head is None or not can_step(decoder, weight):
         return None
@@ -102,19 +101,23 @@ def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroS
     if decoder.drops:
         # A recording would drop the same elements each time.
         return step
-    is_small = weight.shape[1] <= GRAPHED_HIDDEN
-    if not is_small or model.device.type != "cuda" or any(policy.on_host for policy in decoder.stack.policies):
+    if not _is_graphed(model, weight.shape[1]):
         return step
     longest = plan.data.max_length
     fixed = FixedShape(plan.schedule.micro_batch_size * longest, longest) if plan.data.packing else None
     return GraphedSteps(step, fixed)
 
 
+def _is_graphed(model: TrainingModel, hidden: int) -> bool:
+    return model.device.type == "cuda" and hidden <= GRAPHED_HIDDEN
+
+
 def _stack(model: TrainingModel, trained: TrainedSet, layers: list[JoinedLayer], flat: FlatSet, plan: RunPlan) -> Stack:
+    lends = model.device.type == "cuda" and not _is_graphed(model, plan.model.hidden_size)
     return Stack(
         tuple(layer.placed(flat) for layer in layers),
         policies(plan, len(layers)),
-        Workspace(model.compute_dtype, model.device),
+        Workspace(model.compute_dtype, model.device, lends=lends),
         HostMemory(model.device),
         trained.tensors[0].parameter,
     )

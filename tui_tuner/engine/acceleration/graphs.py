@@ -70,7 +70,8 @@ class GraphedSteps:
     @property
     def _moves(self) -> int:
         """Changes whenever a buffer that a recording uses gets another address."""
-        return self.eager.decoder.stack.space.moves + self.eager.decoder.rotations.moves
+        stack = self.eager.decoder.stack
+        return stack.space.moves + stack.host.moves + self.eager.decoder.rotations.moves
 
     def _record(self, key: Key, tokens: Tokens, rows: int, factor: Tensor) -> bool:
         """Recording runs nothing; the gradients come with the first replay. False where memory has no room for it."""

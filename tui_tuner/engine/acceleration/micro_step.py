@@ -13,6 +13,7 @@ from tui_tuner.engine.batches import MicroBatch
 from tui_tuner.kernels import rms_norm
 from tui_tuner.kernels.layer.stack import Stack, gradient_buffer, run_backward, run_forward
 from tui_tuner.kernels.linear_cross_entropy import CHUNK_BYTES, Head, HeadGradients, chunk_rows, head_loss
+from tui_tuner.planning.own_layers.memory import LOGIT_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,11 @@ def _head(
 def _room_for_logits(stack: Stack, head: Head, rows: int) -> Tensor | None:
     """Of a chunk, in the widest buffer of the layers, which is idle meanwhile; None where it is too small.
 
-    Half a chunk is slower (docs/performance.md), and enough where memory is so short that layers wait on the host.
+    Smaller chunks are slower (docs/performance.md): only where memory is so short that layers wait on the host.
     """
     buffer, vocabulary = stack.space.idle("gate_up"), len(head.weight_VD)
-    least = CHUNK_BYTES // 2 if any(policy.on_host for policy in stack.policies) else CHUNK_BYTES
+    is_short = any(policy.on_host for policy in stack.policies)
+    least = LOGIT_ROWS * vocabulary * head.weight_VD.element_size() if is_short else CHUNK_BYTES
     if buffer is None or buffer.nbytes < least:
         return None
     count = chunk_rows(rows, vocabulary, buffer.element_size(), min(buffer.nbytes, CHUNK_BYTES))

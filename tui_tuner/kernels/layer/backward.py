@@ -122,8 +122,10 @@ def _attention(
     is_turned = saved.qkv is not None and layer.q_norm is None
     inputs = split_heads(qkv.wide, layer) if is_turned else attention_inputs(qkv.wide, layer, batch, space)
     heads = grad_attended.unflatten(1, (-1, shape.head_dim))
-    gradients = attention.backward(heads, inputs, attended_of(saved, layer), batch.layouts[shape.scores])
-    _turn_back(gradients, qkv.wide, layer, batch)
+    with space.lent("gate_up"):
+        gradients = attention.backward(heads, inputs, attended_of(saved, layer), batch.layouts[shape.scores])
+        _turn_back(gradients, qkv.wide, layer, batch)
+        del gradients
     for rows in space.passes(len(grad)):
         _through_qkv(qkv.rows(rows), grad[rows], layer, weight, space, saved.rows(rows), wants_x=wants_x)
 

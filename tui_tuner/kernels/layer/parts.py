@@ -14,8 +14,9 @@ from tui_tuner.kernels.fp8_rows import DTYPE
 from tui_tuner.kernels.gated_product import Activation
 from tui_tuner.kernels.layer.workspace import Workspace
 from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora.layout import Adapters, GradientPlaces, LoraLayout, LoraWeight, put_adapters
+from tui_tuner.kernels.lora.layout import Adapters, GradientPlaces, LoraLayout, LoraWeight
 from tui_tuner.kernels.lora.linear import AnyWeight
+from tui_tuner.kernels.lora.placing import put_adapters
 from tui_tuner.kernels.lora.plain import PlainGradients
 from tui_tuner.kernels.nf4 import Nf4Weight, dequantize
 from tui_tuner.kernels.rms_norm import Norm

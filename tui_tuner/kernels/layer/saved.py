@@ -64,6 +64,8 @@ class HostMemory:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self.moves = 0
+        """How often a buffer was made anew: what a CUDA graph recorded before is no longer true then."""
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._buffers: dict[tuple[int, int], PiecedBuffer] = {}
         self._shapes: dict[int, list[tuple[torch.Size, torch.dtype]]] = {}
@@ -139,7 +141,7 @@ class HostMemory:
         buffer = self._buffers.get((layer, index))
         if buffer is None or buffer.num_bytes < tensor.nbytes:
             # The old one goes first: there may not be room for both.
-            self._buffers.pop((layer, index), None)
+            self.moves += self._buffers.pop((layer, index), None) is not None
             buffer = PiecedBuffer(tensor.nbytes, is_pinned=self._stream is not None)
             self._buffers[layer, index] = buffer
         return buffer

@@ -4,6 +4,7 @@ A layer leaves nothing there that another may not overwrite. Nothing here waits 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 
 import torch
@@ -21,8 +22,12 @@ EVEN = 128
 class Workspace:
     """Buffers that grow to the largest size asked for."""
 
-    def __init__(self, dtype: torch.dtype, device: torch.device, pass_tokens: int = PASS_TOKENS) -> None:
+    def __init__(
+        self, dtype: torch.dtype, device: torch.device, pass_tokens: int = PASS_TOKENS, *, lends: bool = False
+    ) -> None:
         self.dtype, self.device = dtype, device
+        self.lends = lends
+        """Whether addresses may change, as they may where no step is recorded as a CUDA graph."""
         self.pass_tokens = pass_tokens
         """At most so many tokens go at once through what does not mix tokens: all but attention."""
         self.moves = 0
@@ -42,11 +47,23 @@ class Workspace:
         buffer = self._buffers.get(purpose)
         if buffer is None or buffer.numel() < size:
             self.moves += self._buffers.pop(purpose, None) is not None
-            # A buffer made while evaluating could not be written to in training.
-            with torch.inference_mode(False):
-                buffer = torch.empty(size, dtype=self.dtype, device=self.device)
-            self._buffers[purpose] = buffer
+            buffer = self._buffers[purpose] = self._empty(size)
         return buffer[:size].view(rows, columns)
+
+    @contextmanager
+    def lent(self, purpose: str) -> Iterator[None]:
+        """Leave the memory of an idle buffer to what is made meanwhile, which must be gone at the end."""
+        buffer = self._buffers.pop(purpose, None) if self.lends else None
+        size = 0 if buffer is None else buffer.numel()
+        del buffer
+        yield
+        if size:
+            self._buffers[purpose] = self._empty(size)
+
+    def _empty(self, size: int) -> Tensor:
+        # A buffer made while evaluating could not be written to in training.
+        with torch.inference_mode(False):
+            return torch.empty(size, dtype=self.dtype, device=self.device)
 
     def extended(self, purpose: str, tokens: int, features: int, ranks: int, *, apart: bool = False) -> Extended:
         """[tokens, features] with room for ranks beside it, or in a buffer of their own."""

@@ -1,7 +1,7 @@
 """Linear layers with LoRA on a base in 8-bit floats: the base's product in 8 bits, the adapter's added to it in 16.
 
     forward    t = x A^T          y  = q(x) W^T + t (sB)^T
-    backward   dt = dy (sB)       dx = q(dy W's scales) W's bytes + dt A
+    backward   dt = dy (sB)       dx = dy's scales (q(dy W's scales) W's bytes) + dt A
 
 Adapters see inputs and gradients that were never in 8 bits. The hardware's product writes contiguous rows; where
 those of the result are spaced, it is the sum with the adapter's part that puts them there.
@@ -55,7 +55,8 @@ def input_gradient(dy: Extended, weight: Fp8LoraWeight, grad_x: Tensor, *, add: 
     rows = dy.eight or quantize_rows(dy.wide, weight.base.column_factors)
     product = fp8.backward(rows, weight.base, _contiguous(grad_x, add), weight.scratch)
     rank = weight.layout.rank
-    add_thin_product(product, dy.ranks[:, :rank], weight.a[:rank], grad_x, grad_x if add else None)
+    residual = grad_x if add else None
+    add_thin_product(product, dy.ranks[:, :rank], weight.a[:rank], grad_x, residual, rows.scales)
 
 
 def _contiguous(out: Tensor, add: bool) -> Tensor:

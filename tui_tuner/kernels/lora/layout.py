@@ -161,12 +161,6 @@ def empty_adapters(layout: LoraLayout, dtype: torch.dtype, device: torch.device)
     )
 
 
-def put_adapters(adapters: Adapters, scratch: LoraWeight) -> None:
-    """Into the scratch; its base part is filled by dequantising into `scratch.base[layout.rows(i)]`."""
-    scratch.a.copy_(adapters.a)
-    scratch.b.copy_(adapters.b)
-
-
 @dataclass(frozen=True, slots=True)
 class AdapterGradient:
     """Where the gradients of one projection's adapter go, and which parts of the products they are."""

@@ -19,34 +19,50 @@ COLUMNS = 128
 
 
 def add_thin_product(
-    total: Tensor, left: Tensor, right: Tensor, into: Tensor, residual: Tensor | None = None
-) -> Tensor:  # fmt: skip
+    total: Tensor,
+    left: Tensor,
+    right: Tensor,
+    into: Tensor,
+    residual: Tensor | None = None,
+    scales: Tensor | None = None,
+) -> Tensor:
     """total [T, N] + left [T, R] right [R, N], and the residual where there is one, into `into`, which may be either.
 
-    Rows may be spaced, right may be transposed.
+    scales: [T, 1] float32, what rows of `total` are multiplied by first. Rows may be spaced, right may be transposed.
     """
-    return (add_kernel if uses_kernel(total) else add_reference)(total, left, right, into, residual)
+    return (add_kernel if uses_kernel(total) else add_reference)(total, left, right, into, residual, scales)
 
 
 def add_reference(
-    total: Tensor, left: Tensor, right: Tensor, into: Tensor, residual: Tensor | None = None
-) -> Tensor:  # fmt: skip
+    total: Tensor,
+    left: Tensor,
+    right: Tensor,
+    into: Tensor,
+    residual: Tensor | None = None,
+    scales: Tensor | None = None,
+) -> Tensor:
+    total = total if scales is None else (total * scales).to(total.dtype)
     summed = torch.addmm(total, left, right) if left.shape[1] else total
     return into.copy_(summed if residual is None else summed + residual)
 
 
 def add_kernel(
-    total: Tensor, left: Tensor, right: Tensor, into: Tensor, residual: Tensor | None = None
-) -> Tensor:  # fmt: skip
-    if left.shape[1] == 0 and residual is None and into is total:
+    total: Tensor,
+    left: Tensor,
+    right: Tensor,
+    into: Tensor,
+    residual: Tensor | None = None,
+    scales: Tensor | None = None,
+) -> Tensor:
+    if left.shape[1] == 0 and residual is None and scales is None and into is total:
         return total
     tokens, features = total.shape
     tiles = (triton.cdiv(features, COLUMNS), triton.cdiv(tokens, ROWS))
     with on_device_of(total):
         _add[tiles](
             total, total.stride(0), left, left.stride(0), right, *right.stride(), into, into.stride(0),
-            residual, 0 if residual is None else residual.stride(0),
-            tokens, features, left.shape[1], ADD=residual is not None,
+            residual, 0 if residual is None else residual.stride(0), scales,
+            tokens, features, left.shape[1], ADD=residual is not None, SCALE=scales is not None,
             RANKS=max(16, triton.next_power_of_2(left.shape[1])), ROWS=ROWS, COLUMNS=COLUMNS, num_warps=8,
         )  # fmt: skip
     return into
@@ -55,8 +71,8 @@ def add_kernel(
 @triton.jit(do_not_specialize=["tokens"])
 def _add(  # type: ignore[no-untyped-def]
     total, total_row, left, left_row, right, right_row, right_column, into, into_row,
-    residual, residual_row, tokens, features, ranks,
-    ADD: tl.constexpr, RANKS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    residual, residual_row, scales, tokens, features, ranks,
+    ADD: tl.constexpr, SCALE: tl.constexpr, RANKS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     row = (tl.program_id(1) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
     column = (tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
@@ -69,7 +85,10 @@ def _add(  # type: ignore[no-untyped-def]
         # Products of 16-bit numbers are wrong there.
         one, other = one.to(tl.float32), other.to(tl.float32)
     product = tl.dot(one, other, input_precision="ieee")
-    value = tl.load(total + row * total_row + column, inside, 0.0).to(tl.float32) + product
+    value = tl.load(total + row * total_row + column, inside, 0.0).to(tl.float32)
+    if SCALE:
+        value *= tl.load(scales + row, row < tokens, 0.0)
+    value += product
     if ADD:
         value += tl.load(residual + row * residual_row + column, inside, 0.0).to(tl.float32)
     tl.store(into + row * into_row + column, rounded(value, into.dtype.element_ty), inside)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from tui_tuner.plan import AdapterPlan, DataFacts, MemoryEstimate, ModelFacts, RunPlan, Sends
-from tui_tuner.planning.memory import MemorySettings, estimate_memory
+from tui_tuner.planning.memory import MemorySettings, estimate_host, estimate_memory
 from tui_tuner.planning.own_layers.counts import layer_counts
 from tui_tuner.planning.own_layers.memory import LEAN_TOKENS, SENDS
 from tui_tuner.planning.own_layers.ways import Way, own_ways, sending, theirs
@@ -24,10 +24,7 @@ class MemoryCase:
     """Bytes that a micro-batch was measured to take above the estimate; negative where it took less."""
 
     def estimate(self, micro_batch_size: int, way: Way) -> MemoryEstimate:
-        settings = replace(
-            self.settings, micro_batch_size=micro_batch_size, recompute=way.recompute, layers=way.layers
-        )  # fmt: skip
-        return estimate_memory(self.model, self.adapter, settings)
+        return estimate_memory(self.model, self.adapter, self._settings_of(micro_batch_size, way))
 
     def fits(self, micro_batch_size: int, way: Way) -> bool:
         """Whether the device has room."""
@@ -37,7 +34,8 @@ class MemoryCase:
     def fits_host(self, micro_batch_size: int, way: Way) -> bool:
         """Whether the host has room for what waits there."""
         available = self.settings.host_available
-        return available is None or self.estimate(micro_batch_size, way).host <= HOST_SHARE * available
+        settings = self._settings_of(micro_batch_size, way)
+        return available is None or estimate_host(self.model, self.adapter, settings) <= HOST_SHARE * available
 
     def fastest(self, micro_batch_size: int, asked: str) -> Way | None:
         """The fastest way that fits, of those that the recipe leaves open; None where not even the smallest does."""
@@ -74,6 +72,9 @@ class MemoryCase:
         choices = SENDS[1:] if is_long else SENDS
         ways = {sends: sending(Way("offload", all_offload), sends) for sends in choices}
         return next((sends for sends, way in ways.items() if self.fits_host(micro_batch_size, way)), SENDS[-1])
+
+    def _settings_of(self, micro_batch_size: int, way: Way) -> MemorySettings:
+        return replace(self.settings, micro_batch_size=micro_batch_size, recompute=way.recompute, layers=way.layers)
 
 
 def longest_sequence(data: DataFacts) -> int:

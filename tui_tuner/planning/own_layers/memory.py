@@ -19,6 +19,11 @@ LEAVING = 2
 """Layers whose inputs may be on their way to the host at the same time."""
 
 
+GRAPHED_HIDDEN = 2048
+"""Hidden size up to which a step may be over before the host has launched it: it becomes a CUDA graph, whose buffers
+keep their addresses. Above, attention's backward pass is lent the widest one."""
+LOGIT_ROWS = 128
+"""Least rows of a chunk of logits."""
 LEAN_TOKENS = 16_384
 """Of a micro-batch, above which layers that offload do not send the residual: 12 GiB at 8B up to there."""
 SENDS: tuple[Sends, ...] = ("all", "attended", "input")
@@ -63,11 +68,14 @@ def shared_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: i
     return element * (tokens * lasting + _pass(tokens) * passing + (_scratch(model) if is_quantised else 0))
 
 
-def backward_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
+def backward_bytes(
+    model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int, *, on_gpu: bool
+) -> int:
     """What is alive beside kept and shared tensors while the first layer runs backward: the last one of the model.
 
     The gradients of q, k and v with what attention makes them in (float32 sums for q, gradients of keys and values for
-    each head), and inputs that arrive from the host: of the next layer, or of two at a time.
+    each head), and inputs that arrive from the host: of the next layer, or of two at a time. Gradients are made in the
+    widest shared buffer, where that is lent and large enough.
     """
     _, queries, keys, _ = _widths(model)
     attention = element * (queries + 2 * keys) + 4 * queries + (2 * element * queries if keys < queries else 0)
@@ -75,7 +83,9 @@ def backward_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element:
     if layers.sends == "input":
         # Its output again, and the statistics of its softmax.
         attention += element * queries + 4 * model.num_heads
-    return tokens * (element * arriving + attention)
+    is_lent = on_gpu and model.hidden_size > GRAPHED_HIDDEN
+    lent = idle_bytes(model, layers, tokens, element) if is_lent else 0
+    return tokens * element * arriving + max(0, tokens * attention - lent)
 
 
 def head_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
@@ -86,8 +96,16 @@ def head_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int
     return tokens * element * (2 * model.hidden_size + leaving)
 
 
+def hold_logits(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, chunk: int) -> bool:
+    """Whether the widest shared buffer has room for the logits of a chunk of so many bytes, or where layers wait on the
+    host for the least of one.
+    """
+    least = element * LOGIT_ROWS * model.vocab_size if layers.offload else chunk
+    return idle_bytes(model, layers, tokens, element) >= least
+
+
 def idle_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int) -> int:
-    """Of the widest shared buffer, in which logits find room meanwhile if they all do."""
+    """Of the widest shared buffer, which is idle while loss and attention are computed."""
     if not (layers.recompute or layers.offload):
         return 0
     return element * _pass(tokens) * (2 * model.intermediate_size + RANK_PLACES)

@@ -67,12 +67,15 @@ class Setting:
         return replace(self.job_of(Variant("hf", "in order", "on", "")), steps=0, in_float32=is_exact)
 
     def variants(self, system: str) -> tuple[Variant, ...]:
-        """Ours come with inputs on the device and in host memory, where the case recomputes."""
+        """Where the case recomputes, ours come with inputs on the device and in host memory; of real lengths, which are
+        about speed at the peer's memory or less, with nothing recomputed as well.
+        """
         case = self.case
         ways: tuple[Way, ...] = WAYS[system] if case.kind == "real lengths" else ("in order",)
         settings: tuple[Recompute, ...] = (case.peers_recompute,)
         if system == "tuner":
             settings = ("on", "offload") if case.recompute == "on" else (case.recompute,)
+            settings = (*settings, "off") if case.kind == "real lengths" else settings
         return tuple(
             Variant(system, way, setting, self._label(system, way, setting)) for way in ways for setting in settings
         )
@@ -81,7 +84,11 @@ class Setting:
         parts = [NAMES[system]]
         if self.case.kind == "real lengths":
             parts.append("padded" if way == "in order" else way)
-        return ", ".join([*parts, *(["offload"] if recompute == "offload" else [])])
+        if recompute == "offload":
+            parts.append("offload")
+        if recompute == "off" and self.case.recompute == "on":
+            parts.append("nothing recomputed")
+        return ", ".join(parts)
 
 
 def make_ready(case: Case, request: ComparisonRequest, children: Children) -> Setting:
