@@ -7,6 +7,7 @@ from tui_tuner.families import family_for
 from tui_tuner.plan import AdapterPlan, LayerCounts, MemoryEstimate, ModelFacts
 from tui_tuner.planning.own_layers.memory import (
     backward_bytes,
+    forward_bytes,
     fp8_bytes,
     head_bytes,
     hold_logits,
@@ -157,9 +158,8 @@ def loss_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings
     chunk += 0 if settings.device == "cuda" else 4 * 4 * chunk // element
     if layers is None:
         return chunk + 3 * tokens * model.hidden_size * element + head
-    needed = chunk + head + head_bytes(model, layers, tokens, element, ranks)
-    on_gpu = settings.device == "cuda"
-    return max(0, needed - backward_bytes(model, layers, tokens, element, ranks, on_gpu=on_gpu))
+    needed = chunk + head + head_bytes(model, tokens, element)
+    return max(0, needed - _passing_bytes(model, layers, tokens, element, ranks, on_gpu=settings.device == "cuda"))
 
 
 def _own_activation_bytes(
@@ -170,11 +170,19 @@ def _own_activation_bytes(
     is_nf4, ranks = settings.quantization == "nf4", _ranks(model, adapter)
     taken = kept_bytes(model, layers, tokens, element, ranks)
     taken += shared_bytes(model, layers, tokens, element, is_quantised=is_nf4)
-    taken += backward_bytes(model, layers, tokens, element, ranks, on_gpu=settings.device == "cuda")
+    taken += _passing_bytes(model, layers, tokens, element, ranks, on_gpu=settings.device == "cuda")
     taken += plain_bytes(model, adapter, tokens, element)
     if settings.quantization == "fp8":
         taken += fp8_bytes(model, tokens, keeps_transposed=settings.keeps_transposed)
     return taken + (LIBRARY_BYTES if settings.device == "cuda" else _attention_on_cpu(model, tokens, settings.length))
+
+
+def _passing_bytes(
+    model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int, *, on_gpu: bool
+) -> int:
+    """What is alive for a moment in a layer's forward or backward pass, whichever is more."""
+    forward = forward_bytes(model, layers, tokens, element, ranks, on_gpu=on_gpu)
+    return max(forward, backward_bytes(model, layers, tokens, element, ranks, on_gpu=on_gpu))
 
 
 def _attention_on_cpu(model: ModelFacts, tokens: int, length: int) -> int:

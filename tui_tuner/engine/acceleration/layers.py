@@ -87,7 +87,7 @@ def _joined_layer(
         qkv=joined(parts.query_key_value, "first weight", 0),
         o=joined((parts.attention_output,), "second weight", 3),
         gate_up=joined(parts.gate_up, "first weight", 4),
-        down=joined((parts.down,), "third weight", 6),
+        down=joined((parts.down,), "second weight", 6),
     )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ SHAPES: dict[ShapeName, dict[str, Any]] = {
     },
 }  # fmt: skip
 assert set(SHAPES) == set(get_args(ShapeName))
+SCORES = 1 / 16
+"""Deviation of the product of a number of a query and one of a key: of a score, times the root of the head's size."""
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>"]
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
 
@@ -52,7 +54,9 @@ def write_random_model(folder: Path, shape: ShapeName, dtype: torch.dtype = torc
     """A Hugging Face folder; the one that is there already is kept.
 
     "8b" is Llama-3.1-8B with a context of 524,288, "1b" Llama-3.2-1B, "0.5b" Qwen2.5-0.5B. "small" has four layers
-    of "1b" and a smaller vocabulary, "tiny" is for tests on a processor.
+    of "1b" and a smaller vocabulary, "tiny" is for tests on a processor. Weights are as transformers draws them, but
+    for queries and keys, whose products would make each softmax of a wide model one-hot: then rounding errors grow from
+    layer to layer as in no trained model, and gradients of two right systems differ.
     """
     if (folder / "config.json").exists():
         return folder
@@ -61,6 +65,9 @@ def write_random_model(folder: Path, shape: ShapeName, dtype: torch.dtype = torc
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    for name, weight in model.named_parameters():
+        if name.endswith(("q_proj.weight", "k_proj.weight")):
+            weight.data.mul_(SCORES**0.5 / (config.initializer_range * config.hidden_size**0.5))
     model.save_pretrained(folder, max_shard_size="4GB")
     _tokenizer(config.vocab_size).save_pretrained(folder)
     return folder

@@ -59,11 +59,11 @@ def backward(
         output, down = (here.with_ranks(one.layout.padded_rank) for one in (layer.o, layer.down))
         if layer.mlp_norm is None:
             # Attention and MLP, side by side, both get the gradient of the output; the MLP's norm adds to it.
-            _through_output(output, layer, weights.o, space, part, grad_attended[rows])
+            _through_output(output, layer, weights.o(), space, part, grad_attended[rows])
             _mlp(down, layer, weights, space, part)
         else:
             _mlp(down, layer, weights, space, part)
-            _through_output(output, layer, weights.o, space, part, grad_attended[rows])
+            _through_output(output, layer, weights.o(), space, part, grad_attended[rows])
     _attention(grad.wide, grad_attended, layer, batch, space, saved, wants_x=wants_x)
 
 
@@ -73,13 +73,13 @@ def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, s
     read = saved.x if layer.mlp_norm is None else saved.middle
     has_normed = read is None or saved.gate_up is None
     if read is None or saved.gate_up is None:
-        read, normed = join_attention_again(saved, layer, weights.o, space)
+        read, normed = join_attention_again(saved, layer, weights, space)
     else:
         normed = input_buffer(space, "normed", tokens, layer.gate_up)
     gate_up = saved.gate_up or project_gate_up(normed, saved, layer, weights.gate_up, space, is_again=True)
     branch = _branch(grad, layer.output_norm, (saved.mlp_output, saved.mlp_rstd), layer.down, (layer, space))
-    product = input_buffer(space, "product", tokens, layer.down)
-    _through(branch, layer.down, weights.down, product.wide, saved.masks)
+    product, down = input_buffer(space, "product", tokens, layer.down), weights.down()
+    _through(branch, layer.down, down, product.wide, saved.masks)
     gate, up = gate_up.wide.split(shape.intermediate, dim=1)
     into = GatedGradients(gate, up, product.wide)
     if isinstance(weights.gate_up, Fp8LoraWeight):
@@ -91,7 +91,7 @@ def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, s
         gate_up = replace(gate_up, eight=eight)
     else:
         gated_product.backward(product.wide, gate, up, shape.activation, into)
-    _adapters(branch, product.wide, layer.down, weights.down, ranks_of(saved, layer.columns.down), saved.masks)
+    _adapters(branch, product.wide, layer.down, down, ranks_of(saved, layer.columns.down), saved.masks)
     grad_normed = space.matrix("hidden", *read.shape)
     _through(gate_up, layer.gate_up, weights.gate_up, grad_normed, saved.masks)
     rstd = saved.input_rstd if layer.mlp_norm is None else saved.middle_rstd

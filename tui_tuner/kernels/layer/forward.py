@@ -52,15 +52,21 @@ def _attend(saved: Saved, qkv: Extended, layer: Layer, batch: Batch, space: Work
 
 @dataclass(frozen=True, slots=True)
 class RestWeights:
-    """Of what comes after attention, all ready at once."""
+    """Of what comes after attention. Those of o and down may share a scratch, so that asking for one ends the other."""
 
-    o: AnyWeight
+    layer: Layer
+    space: Workspace
     gate_up: AnyWeight
-    down: AnyWeight
 
     @classmethod
     def of(cls, layer: Layer, space: Workspace) -> "RestWeights":
-        return cls(layer.o.weight(space), layer.gate_up.weight(space), layer.down.weight(space))
+        return cls(layer, space, layer.gate_up.weight(space))
+
+    def o(self) -> AnyWeight:
+        return self.layer.o.weight(self.space)
+
+    def down(self) -> AnyWeight:
+        return self.layer.down.weight(self.space)
 
 
 def _room(x: Tensor, layer: Layer, policy: Policy | None) -> Saved:
@@ -201,7 +207,9 @@ def join_attention(saved: Saved, summed: Tensor, layer: Layer, weight: AnyWeight
     return normed
 
 
-def join_attention_again(saved: Saved, layer: Layer, weight: AnyWeight, space: Workspace) -> tuple[Tensor, Extended]:
+def join_attention_again(
+    saved: Saved, layer: Layer, weights: RestWeights, space: Workspace
+) -> tuple[Tensor, Extended]:  # fmt: skip
     """What the norm before the MLP reads, and the input of the MLP, from what the layer kept."""
     assert saved.x is not None
     if layer.mlp_norm is None:
@@ -212,7 +220,7 @@ def join_attention_again(saved: Saved, layer: Layer, weight: AnyWeight, space: W
         rms_norm.forward(saved.middle, layer.mlp_norm.weight, layer.shape.norm, into=into)
         return saved.middle, normed
     middle = space.matrix("middle", *saved.x.shape)
-    added = _attention_branch(saved, layer, weight, space, is_again=True)
+    added = _attention_branch(saved, layer, weights.o(), space, is_again=True)
     into = Into(output=normed.wide, summed=middle, eight=normed.eight)
     rms_norm.forward(added, layer.mlp_norm.weight, layer.shape.norm, saved.x, into)
     return middle, normed
@@ -259,7 +267,7 @@ def project_gate_up(
 def _rest(saved: Saved, result: Tensor, layer: Layer, weights: RestWeights, space: Workspace) -> None:
     """From attention's output to the layer's, for the tokens of one pass."""
     middle = result if saved.middle is None else saved.middle
-    normed = join_attention(saved, middle, layer, weights.o, space)
+    normed = join_attention(saved, middle, layer, weights.o(), space)
     gate_up = project_gate_up(normed, saved, layer, weights.gate_up, space)
     shape = layer.shape
     product = input_buffer(space, "product", len(result), layer.down)
@@ -268,13 +276,13 @@ def _rest(saved: Saved, result: Tensor, layer: Layer, weights: RestWeights, spac
         gated_product.forward(gate, up, shape.activation, product.wide)
     else:
         gated_rows.forward(gate, up, shape.activation, product.wide, product.eight)
-    ranks = ranks_of(saved, layer.columns.down)
+    ranks, down = ranks_of(saved, layer.columns.down), weights.down()
     if layer.output_norm is None and shape.residual_multiplier == 1.0 and layer.down.is_one_product:
-        project(product, weights.down, result, ranks, residual=middle)
+        project(product, down, result, ranks, residual=middle)
         return
     output = space.matrix("hidden", *result.shape) if saved.mlp_output is None else saved.mlp_output
-    project(product, weights.down, output, ranks)
-    plain.add_adapters(product.wide, output, layer.down, weights.down, saved.masks)
+    project(product, down, output, ranks)
+    plain.add_adapters(product.wide, output, layer.down, down, saved.masks)
     if layer.output_norm is not None:
         into = Into(output=space.matrix("branch", *result.shape), rstd=saved.mlp_rstd)
         output = rms_norm.forward(output, layer.output_norm.weight, shape.norm, into=into).output

@@ -52,8 +52,9 @@ def _rows_of(value: Tensor | Extended | Masks, rows: slice) -> Tensor | Extended
     return value[rows] if isinstance(value, Tensor) else value.rows(rows)
 
 
-ON_THE_WAY = 2
-"""Layers whose copies to the host may be under way; their device memory is given back when those have arrived."""
+ON_THE_WAY = 1
+"""Layers whose copies to the host may be under way; their device memory is given back when those have arrived. A copy
+has all the time that the next layer takes."""
 
 
 SMALLEST_PIECE = 2**20
@@ -97,11 +98,15 @@ class HostMemory:
             _, event = self._leaving.popleft()
             torch.cuda.current_stream(self._device).wait_event(event)
 
+    def arrive(self) -> None:
+        """Let go of all tensors on their way, after the device has waited for their copies."""
+        self._settle(0)
+
     def prefetch(self, layer: int) -> None:
         """Begin to copy back what a layer sent, if it did and this has not begun yet."""
         if layer in self._arriving or layer not in self._shapes:
             return
-        self._settle(0)
+        self.arrive()
         arriving = [torch.empty(shape, dtype=dtype, device=self._device) for shape, dtype in self._shapes.pop(layer)]
         sources = [self._buffers[layer, index] for index, _ in enumerate(arriving)]
         if self._stream is None:

@@ -41,6 +41,7 @@ def decode(x: Tensor, stack: Stack, batch: Batch) -> Tensor:
 
 def run_forward(x: Tensor, stack: Stack, batch: Batch) -> tuple[Tensor, list[Saved]]:
     """Outside autograd: the output, and what `run_backward` needs."""
+    stack.space.give_back("grad", "grad_attended")
     kept = []
     for index, (layer, policy) in enumerate(zip(stack.layers, stack.policies, strict=True)):
         x, saved = forward(x, layer, batch, stack.space, policy)

@@ -60,6 +60,11 @@ class Workspace:
         if size:
             self._buffers[purpose] = self._empty(size)
 
+    def give_back(self, *purposes: str) -> None:
+        """Buffers that nobody reads before they are written to again, which makes them anew."""
+        for purpose in purposes if self.lends else ():
+            self._buffers.pop(purpose, None)
+
     def _empty(self, size: int) -> Tensor:
         # A buffer made while evaluating could not be written to in training.
         with torch.inference_mode(False):

@@ -52,10 +52,10 @@ def _put(  # type: ignore[no-untyped-def]
         value = tl.load(a + row * inputs + column, column < inputs)
         tl.store(full + (outputs + row).to(tl.int64) * full_row + column, value, column < inputs)
     else:
-        row = ((program - ranks * in_row) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
+        rows = ((program - ranks * in_row) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
         rank = tl.arange(0, RANKS)[None, :]
-        inside = (row < outputs) & (rank < ranks)
-        tl.store(full + row * full_row + inputs + rank, tl.load(b + row * ranks + rank, inside), inside)
+        inside = (rows < outputs) & (rank < ranks)
+        tl.store(full + rows * full_row + inputs + rank, tl.load(b + rows * ranks + rank, inside), inside)
 
 
 def checks(device: torch.device) -> Iterator[Check]:

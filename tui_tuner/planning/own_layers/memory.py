@@ -15,8 +15,8 @@ JOINED = 4
 PASS_TOKENS = 8192
 """Most tokens that go at once through what does not mix tokens."""
 PASS_MULTIPLE = 128
-LEAVING = 2
-"""Layers whose inputs may be on their way to the host at the same time."""
+LEAVING = 1
+"""Layers whose inputs may be on their way to the host while the next one is computed."""
 
 
 GRAPHED_HIDDEN = 2048
@@ -56,7 +56,7 @@ def shared_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: i
     Of all tokens the gradient of the residual, that of attention, and q, k, v where some layer computes them again; q
     and k once more where heads have norms. Of the tokens of a pass the normed input, one of the hidden size, the gated
     product, ranks, and gate and up where they are computed again; and two of
-    a branch that has a norm. Quantised weights pass through three.
+    a branch that has a norm. Quantised weights pass through two.
     """
     hidden, queries, keys, wide = _widths(model)
     is_again, has_branches = bool(layers.recompute or layers.offload), _has_branch_norms(model)
@@ -66,6 +66,19 @@ def shared_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: i
     passing += 2 * wide + RANK_PLACES if is_again else 0
     passing += 2 * hidden + RANK_PLACES if has_branches else 0
     return element * (tokens * lasting + _pass(tokens) * passing + (_scratch(model) if is_quantised else 0))
+
+
+def forward_bytes(
+    model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int, *, on_gpu: bool
+) -> int:
+    """What is alive beside kept and shared tensors while the last layer runs forward: its output, what the one before
+    it sends to the host, and what it will send itself. The gradients' buffers are not there yet, unless they must stay.
+    """
+    hidden, queries, _, _ = _widths(model)
+    leaving = min(LEAVING, layers.offload) * _sent(model, layers, ranks)
+    own = 0 if layers.keep or layers.recompute else 2 * hidden + queries
+    absent = hidden + RANK_PLACES + queries if _is_lent(model, on_gpu=on_gpu) else 0
+    return tokens * element * (leaving + own + hidden - absent)
 
 
 def backward_bytes(
@@ -83,17 +96,15 @@ def backward_bytes(
     if layers.sends == "input":
         # Its output again, and the statistics of its softmax.
         attention += element * queries + 4 * model.num_heads
-    is_lent = on_gpu and model.hidden_size > GRAPHED_HIDDEN
-    lent = idle_bytes(model, layers, tokens, element) if is_lent else 0
+    lent = idle_bytes(model, layers, tokens, element) if _is_lent(model, on_gpu=on_gpu) else 0
     return tokens * element * arriving + max(0, tokens * attention - lent)
 
 
-def head_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, ranks: int) -> int:
+def head_bytes(model: ModelFacts, tokens: int, element: int) -> int:
     """What is alive beside kept and shared tensors while the loss is computed, apart from logits: the decoder's output
-    and its norm, and inputs that are on their way to the host.
+    and its norm.
     """
-    leaving = min(LEAVING, layers.offload) * _sent(model, layers, ranks)
-    return tokens * element * (2 * model.hidden_size + leaving)
+    return tokens * element * 2 * model.hidden_size
 
 
 def hold_logits(model: ModelFacts, layers: LayerCounts, tokens: int, element: int, chunk: int) -> bool:
@@ -149,10 +160,14 @@ def _sent(model: ModelFacts, layers: LayerCounts, ranks: int) -> int:
 
 
 def _scratch(model: ModelFacts) -> int:
-    """Elements of the three buffers that quantised weights take turns in, adapters included."""
+    """Elements of the two buffers that quantised weights take turns in, adapters included."""
     hidden, queries, keys, wide = _widths(model)
     first = (max(queries + 2 * keys, 2 * wide) + RANK_PLACES) * (hidden + RANK_PLACES)
-    return first + (hidden + RANK_PLACES) * (queries + wide + 2 * RANK_PLACES)
+    return first + (hidden + RANK_PLACES) * (max(queries, wide) + RANK_PLACES)
+
+
+def _is_lent(model: ModelFacts, *, on_gpu: bool) -> bool:
+    return on_gpu and model.hidden_size > GRAPHED_HIDDEN
 
 
 def _pass(tokens: int) -> int:

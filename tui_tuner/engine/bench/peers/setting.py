@@ -75,7 +75,8 @@ class Setting:
         settings: tuple[Recompute, ...] = (case.peers_recompute,)
         if system == "tuner":
             settings = ("on", "offload") if case.recompute == "on" else (case.recompute,)
-            settings = (*settings, "off") if case.kind == "real lengths" else settings
+            if case.kind == "real lengths" and case.recompute == "on":
+                settings = (*settings, "off")
         return tuple(
             Variant(system, way, setting, self._label(system, way, setting)) for way in ways for setting in settings
         )
