@@ -11,7 +11,7 @@ from pathlib import Path
 from tui_tuner.errors import MachineError, RunError
 from tui_tuner.hosting.live_folder import LiveFolder, live_folder, live_folders
 from tui_tuner.hosting.notes import LaunchNote
-from tui_tuner.journal import is_alive, new_run_id
+from tui_tuner.journal import is_alive, name_taken, new_run_id
 from tui_tuner.journal.lock import acquire_lock
 from tui_tuner.places import path_of
 from tui_tuner.recipe import Recipe, recipe_to_toml
@@ -89,8 +89,7 @@ def promised_run_id(recipe: Recipe, runs_folder: Path) -> str:
         names = itertools.chain([free], (f"{free}-{number}" for number in itertools.count(2)))
         return next(name for name in names if not live_folder(runs_folder, name).path.exists())
     if (runs_folder / recipe.output.name).exists():
-        message = f"{runs_folder / recipe.output.name} exists already."
-        raise RunError(message, "Choose another output.name, or leave it out.")
+        raise name_taken(runs_folder / recipe.output.name)
     return recipe.output.name
 
 

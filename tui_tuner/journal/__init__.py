@@ -7,7 +7,7 @@ the lock that tells a living run from a dead one.
 from tui_tuner.journal.listing import RunSummary, find_run, list_runs, summarise
 from tui_tuner.journal.lock import is_alive
 from tui_tuner.journal.reading import read_events, read_state, tail
-from tui_tuner.journal.writing import RunJournal, new_run_id
+from tui_tuner.journal.writing import RunJournal, name_taken, new_run_id
 
 __all__ = [
     "RunJournal",
@@ -15,6 +15,7 @@ __all__ = [
     "find_run",
     "is_alive",
     "list_runs",
+    "name_taken",
     "new_run_id",
     "read_events",
     "read_state",

@@ -203,6 +203,11 @@ class RunJournal:
         self.close()
 
 
+def name_taken(folder: Path) -> RunError:
+    """What is said of a run's name where there is a folder of that name."""
+    return RunError(f"{folder} exists already.", "Choose another output.name, or leave it out.")
+
+
 def new_run_id(model: str, runs_folder: Path) -> str:
     """A free name such as "20260801-142501-Qwen3-8B", from the time and the last part of the model's name.
 
@@ -241,7 +246,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def _exists(folder: Path, runs_folder: Path) -> RunError | MachineError:
     if not runs_folder.is_dir():
         return MachineError(f"{runs_folder} is a file, not a folder for runs.", "Choose another output.folder.")
-    return RunError(f"{folder} exists already.", "Choose another output.name, or leave it out.")
+    return name_taken(folder)
 
 
 def _cannot_write(path: Path, error: OSError) -> MachineError:

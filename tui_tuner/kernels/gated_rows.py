@@ -91,6 +91,16 @@ def _block(width: int, most: int) -> int:
 
 
 @triton.jit
+def _inverse_scale(tops, place):  # type: ignore[no-untyped-def]
+    """Of a row with these largest values; notes its scale. All may read afterwards what was written to the row."""
+    scale = scale_of(tl.max(tops, 0))
+    tl.store(place, scale)
+    # Other threads may read what this one wrote.
+    tl.debug_barrier()
+    return inverse_of(scale)
+
+
+@triton.jit
 def _forward(  # type: ignore[no-untyped-def]
     gate, gate_row, up, up_row, product, product_row, eight, scales,
     WIDTH: tl.constexpr, ACTIVATION: tl.constexpr, BLOCK: tl.constexpr,
@@ -107,11 +117,7 @@ def _forward(  # type: ignore[no-untyped-def]
         result = rounded(rounded(activated, dtype).to(tl.float32) * up_value, dtype)
         tl.store(product + row * product_row + column, result, inside)
         tops = tl.maximum(tops, tl.abs(result.to(tl.float32)))
-    scale = scale_of(tl.max(tops, 0))
-    tl.store(scales + row, scale)
-    inverse = inverse_of(scale)
-    # Other threads may read what this one wrote.
-    tl.debug_barrier()
+    inverse = _inverse_scale(tops, scales + row)
     for start in range(0, WIDTH, BLOCK):
         column = start + tl.arange(0, BLOCK)
         inside = column < WIDTH
@@ -144,11 +150,7 @@ def _backward(  # type: ignore[no-untyped-def]
         gate_top = tl.abs(of_gate.to(tl.float32) * tl.load(factors + column, inside, 0.0))
         up_top = tl.abs(of_up.to(tl.float32) * tl.load(factors + WIDTH + column, inside, 0.0))
         tops = tl.maximum(tops, tl.maximum(gate_top, up_top))
-    scale = scale_of(tl.max(tops, 0))
-    tl.store(scales + row, scale)
-    inverse = inverse_of(scale)
-    # Other threads may read what this one wrote.
-    tl.debug_barrier()
+    inverse = _inverse_scale(tops, scales + row)
     eight += row * 2 * WIDTH
     for start in range(0, WIDTH, BLOCK):
         column = start + tl.arange(0, BLOCK)

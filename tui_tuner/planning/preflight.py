@@ -4,7 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tui_tuner.errors import MachineError, RunError
+from tui_tuner.errors import MachineError
+from tui_tuner.journal import name_taken
 from tui_tuner.places import path_of
 from tui_tuner.plan import RunPlan
 from tui_tuner.units import file_size
@@ -42,7 +43,7 @@ def check_output(plan: RunPlan) -> None:
     folder = path_of(output.folder)
     check_folder(folder, bytes_needed(plan))
     if output.name != "auto" and (folder / output.name).exists():
-        raise RunError(f"{folder / output.name} exists already.", "Choose another output.name, or leave it out.")
+        raise name_taken(folder / output.name)
 
 
 def check_folder(folder: Path, needed: int) -> None:

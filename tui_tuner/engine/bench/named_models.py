@@ -46,6 +46,8 @@ SHAPES: dict[ShapeName, dict[str, Any]] = {
 assert set(SHAPES) == set(get_args(ShapeName))
 SCORES = 1 / 16
 """Deviation of the product of a number of a query and one of a key: of a score, times the root of the head's size."""
+INTO_QUERIES_AND_KEYS = ("q_proj.weight", "k_proj.weight")
+INTO_RESIDUAL = ("o_proj.weight", "down_proj.weight")
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>"]
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
 
@@ -54,9 +56,8 @@ def write_random_model(folder: Path, shape: ShapeName, dtype: torch.dtype = torc
     """A Hugging Face folder; the one that is there already is kept.
 
     "8b" is Llama-3.1-8B with a context of 524,288, "1b" Llama-3.2-1B, "0.5b" Qwen2.5-0.5B. "small" has four layers
-    of "1b" and a smaller vocabulary, "tiny" is for tests on a processor. Weights are as transformers draws them, but
-    for queries and keys, whose products would make each softmax of a wide model one-hot: then rounding errors grow from
-    layer to layer as in no trained model, and gradients of two right systems differ.
+    of "1b" and a smaller vocabulary, "tiny" is for tests on a processor. Weights are random, in the proportions
+    of trained ones.
     """
     if (folder / "config.json").exists():
         return folder
@@ -65,12 +66,32 @@ def write_random_model(folder: Path, shape: ShapeName, dtype: torch.dtype = torc
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    for name, weight in model.named_parameters():
-        if name.endswith(("q_proj.weight", "k_proj.weight")):
-            weight.data.mul_(SCORES**0.5 / (config.initializer_range * config.hidden_size**0.5))
+    _put_in_proportion(model)
     model.save_pretrained(folder, max_shard_size="4GB")
     _tokenizer(config.vocab_size).save_pretrained(folder)
     return folder
+
+
+@torch.no_grad()
+def _put_in_proportion(model: Any) -> None:
+    """As transformers draws them, weights make each softmax of a wide model one-hot and each layer's output larger than
+    what it is added to. Rounding then grows from layer to layer as in no trained model, until gradients of two right
+    systems have little in common (docs/performance.md).
+
+    Scores become of about one, and with a head of its own all layers together add about as much as the embeddings are.
+    A tied head would then always find the token that was put in, so that such a model keeps its embeddings.
+    """
+    config = model.config
+    drawn, root = config.initializer_range, config.hidden_size**0.5
+    for name, weight in model.named_parameters():
+        if name.endswith(INTO_QUERIES_AND_KEYS):
+            weight.mul_(SCORES**0.5 / (drawn * root))
+        elif config.tie_word_embeddings:
+            continue
+        elif name.endswith(INTO_RESIDUAL):
+            weight.mul_((2 * config.num_hidden_layers) ** -0.5 / (drawn * root))
+        elif name.endswith("embed_tokens.weight"):
+            weight.mul_(1 / drawn)
 
 
 def _tokenizer(vocab_size: int) -> Any:
