@@ -26,6 +26,17 @@ def test_a_tensor_comes_back_from_its_pieces_as_it_went(size: int) -> None:
     assert torch.equal(back, tensor)
 
 
+def test_a_pass_that_failed_is_forgotten() -> None:
+    host = HostMemory(CPU)
+    for layer in range(2):
+        host.send(layer, [torch.full((3, 2), float(layer))])
+    host.prefetch(1)
+    host.abandon()
+    assert host.waiting_bytes == 0
+    host.send(1, [torch.full((3, 2), 7.0)])
+    assert torch.equal(host.receive(1)[0], torch.full((3, 2), 7.0))
+
+
 def test_layers_receive_what_they_sent_also_when_a_longer_batch_follows() -> None:
     host = HostMemory(CPU)
     moves = []

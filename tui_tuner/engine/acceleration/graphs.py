@@ -80,11 +80,14 @@ class GraphedSteps:
         static, static_factor = tokens.copied(), factor.clone()
         # While recording, the allocator gives nothing back of what it holds in reserve.
         torch.cuda.empty_cache()
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, pool=self._pool):
+        graph, loss = torch.cuda.CUDAGraph(), None
+        with torch.cuda.graph(graph, pool=self._pool):
+            try:
                 loss = self.eager.run(static, rows, static_factor)
-        except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError:
+                # A recording cannot end while copies to the host are under way.
+                self.eager.decoder.stack.host.abandon()
+        if loss is None:
             self._has_room = False
             return False
         self._recorded[key] = _Recorded(graph, static, static_factor, loss)

@@ -137,6 +137,15 @@ class HostMemory:
         self._arriving.clear()
         self._shapes.clear()
 
+    def abandon(self) -> None:
+        """The same where the host must not wait, as while a step is recorded: the device waits for all copies."""
+        self.arrive()
+        for _, event in self._arriving.values():
+            if event is not None:
+                torch.cuda.current_stream(self._device).wait_event(event)
+        self._arriving.clear()
+        self._shapes.clear()
+
     @property
     def waiting_bytes(self) -> int:
         """Of the tensors that wait here now."""
