@@ -151,9 +151,10 @@ def loss_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings
         return tokens * model.vocab_size * 2 * (element + 4)
     chunk = min(LOSS_CHUNK_BYTES, element * tokens * model.vocab_size)
     trains_head = adapter.method == "full" or any(module.group == "head" for module in adapter.saved_modules)
+    by_autograd = trains_head or any(module.group == "embedding" for module in adapter.saved_modules)
     head = model.vocab_size * model.hidden_size * 8 if trains_head else 0
     layers, ranks = settings.layers, _ranks(model, adapter)
-    if layers is not None and hold_logits(model, layers, tokens, element, LOSS_CHUNK_BYTES):
+    if layers is not None and not by_autograd and hold_logits(model, layers, tokens, element, LOSS_CHUNK_BYTES):
         chunk = 0
     chunk += 0 if settings.device == "cuda" else 4 * 4 * chunk // element
     if layers is None:

@@ -1,10 +1,11 @@
-"""The widest buffer of the layers, whose memory attention's backward pass may use."""
+"""The widest buffer of the layers, whose memory attention's backward pass may use, and others that come and go."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.engine.acceleration.twins import POLICIES, Twins, decoder_of, twins
 from tui_tuner.kernels.layer.workspace import Workspace
@@ -12,20 +13,30 @@ from tui_tuner.kernels.layer.workspace import Workspace
 CPU = torch.device("cpu")
 
 
+class Poisoned(Workspace):
+    """New buffers hold what no result may."""
+
+    def _empty(self, size: int) -> Tensor:
+        return super()._empty(size).fill_(float("nan"))
+
+
 def lending(pair: Twins) -> Twins:
-    """The same layers with a work space that lends."""
+    """The same layers with a work space that lends, and in passes of few tokens."""
     decoder = decoder_of(pair.prepared.model)
-    stack = replace(decoder.stack, space=Workspace(decoder.stack.space.dtype, CPU, lends=True))
-    model = replace(pair.prepared.model, decoder=replace(decoder, stack=stack))
+    space = Poisoned(decoder.stack.space.dtype, CPU, 16, lends=True)
+    model = replace(pair.prepared.model, decoder=replace(decoder, stack=replace(decoder.stack, space=space)))
     return replace(pair, prepared=replace(pair.prepared, model=model))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_lending_changes_nothing(tmp_path: Path, policy: str) -> None:
-    pair = twins(tmp_path, "llama", batches=[])
+@pytest.mark.parametrize(
+    ("case", "overrides"), [("llama_nf4", ('model.quantization="nf4"',)), ("gemma3", ()), ("cohere2", ())]
+)
+def test_lending_changes_nothing(tmp_path: Path, case: str, overrides: tuple[str, ...], policy: str) -> None:
+    pair = twins(tmp_path, case, *overrides, batches=[])
     usual, lent = (one.by_hand("packed", POLICIES[policy]) for one in (pair, lending(pair)))
-    assert usual.loss == lent.loss
-    assert usual.flat.equal(lent.flat)
+    assert lent.loss == pytest.approx(usual.loss, rel=1e-5)
+    torch.testing.assert_close(lent.flat, usual.flat, rtol=1e-3, atol=1e-5)
 
 
 def test_what_is_lent_is_not_there_meanwhile_and_back_afterwards() -> None:
@@ -44,9 +55,10 @@ def test_a_step_that_fails_meanwhile_leaves_nothing_behind_that_the_next_one_tri
     assert space.matrix("wide", 30, 40).shape == (30, 40)
 
 
-def test_where_addresses_must_stay_nothing_is_lent() -> None:
+def test_where_addresses_must_stay_nothing_is_lent_or_given_back() -> None:
     space = Workspace(torch.float32, CPU)
     address = space.matrix("wide", 30, 40).data_ptr()
     with space.lent("wide"):
+        space.give_back("wide")
         assert space.num_bytes == 30 * 40 * 4
     assert space.matrix("wide", 30, 40).data_ptr() == address

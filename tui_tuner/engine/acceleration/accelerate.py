@@ -101,7 +101,7 @@ def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroS
     if decoder.drops:
         # A recording would drop the same elements each time.
         return step
-    if not _is_graphed(model, weight.shape[1]):
+    if not _is_graphed(model, plan.model.hidden_size):
         return step
     longest = plan.data.max_length
     fixed = FixedShape(plan.schedule.micro_batch_size * longest, longest) if plan.data.packing else None

@@ -5,6 +5,7 @@ moved. Nothing here changes what is computed.
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,7 @@ class GraphedSteps:
     """Runs micro-steps, and replays those whose shape comes often."""
 
     def __init__(self, eager: MicroStep, fixed: FixedShape | None) -> None:
+        assert not eager.decoder.stack.space.lends, "a recording uses buffers that stay where they are"
         self.eager = eager
         self._fixed, self._moved = fixed, self._moves
         self._seen: Counter[Key] = Counter()
@@ -81,17 +83,24 @@ class GraphedSteps:
         # While recording, the allocator gives nothing back of what it holds in reserve.
         torch.cuda.empty_cache()
         graph, loss = torch.cuda.CUDAGraph(), None
-        with torch.cuda.graph(graph, pool=self._pool):
-            try:
-                loss = self.eager.run(static, rows, static_factor)
-            except torch.OutOfMemoryError:
-                # A recording cannot end while copies to the host are under way.
-                self.eager.decoder.stack.host.abandon()
+        with torch.cuda.graph(graph, pool=self._pool), suppress(torch.OutOfMemoryError):
+            loss = self._run_whole(static, rows, static_factor)
         if loss is None:
             self._has_room = False
             return False
         self._recorded[key] = _Recorded(graph, static, static_factor, loss)
         return True
+
+    def _run_whole(self, tokens: Tokens, rows: int, factor: Tensor) -> Tensor:
+        """A recording cannot end while copies to the host are under way, as they are where a pass fails."""
+        is_whole = False
+        try:
+            loss = self.eager.run(tokens, rows, factor)
+            is_whole = True
+        finally:
+            if not is_whole:
+                self.eager.decoder.stack.host.abandon()
+        return loss
 
 
 def bound(rows: int, tokens: int) -> int:

@@ -44,9 +44,6 @@ SHAPES: dict[ShapeName, dict[str, Any]] = {
     },
 }  # fmt: skip
 assert set(SHAPES) == set(get_args(ShapeName))
-SCORES = 1 / 16
-"""Deviation of the product of a number of a query and one of a key: of a score, times the root of the head's size."""
-INTO_QUERIES_AND_KEYS = ("q_proj.weight", "k_proj.weight")
 INTO_RESIDUAL = ("o_proj.weight", "down_proj.weight")
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>"]
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
@@ -74,24 +71,22 @@ def write_random_model(folder: Path, shape: ShapeName, dtype: torch.dtype = torc
 
 @torch.no_grad()
 def _put_in_proportion(model: Any) -> None:
-    """As transformers draws them, weights make each softmax of a wide model one-hot and each layer's output larger than
-    what it is added to. Rounding then grows from layer to layer as in no trained model, until gradients of two right
-    systems have little in common (docs/performance.md).
+    """As transformers draws them, a wide layer's output is larger than what it is added to. Rounding then grows from
+    layer to layer as in no trained model, until gradients of two right systems have little in common
+    (docs/performance.md).
 
-    Scores become of about one, and with a head of its own all layers together add about as much as the embeddings are.
-    A tied head would then always find the token that was put in, so that such a model keeps its embeddings.
+    Products of normed inputs get a deviation of one, and so do scores. With a head of its own all layers together add
+    no more than the embeddings are. A tied head would then always find the token that was put in, so that such a model
+    keeps its embeddings.
     """
     config = model.config
-    drawn, root = config.initializer_range, config.hidden_size**0.5
     for name, weight in model.named_parameters():
-        if name.endswith(INTO_QUERIES_AND_KEYS):
-            weight.mul_(SCORES**0.5 / (drawn * root))
-        elif config.tie_word_embeddings:
-            continue
-        elif name.endswith(INTO_RESIDUAL):
-            weight.mul_((2 * config.num_hidden_layers) ** -0.5 / (drawn * root))
-        elif name.endswith("embed_tokens.weight"):
-            weight.mul_(1 / drawn)
+        if name.endswith("_proj.weight"):
+            weight.mul_(weight.shape[1] ** -0.5 / config.initializer_range)
+        if not config.tie_word_embeddings and name.endswith(INTO_RESIDUAL):
+            weight.mul_((2 * config.num_hidden_layers) ** -0.5)
+        if not config.tie_word_embeddings and name.endswith("embed_tokens.weight"):
+            weight.mul_(1 / config.initializer_range)
 
 
 def _tokenizer(vocab_size: int) -> Any:

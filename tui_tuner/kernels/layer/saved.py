@@ -77,12 +77,14 @@ class HostMemory:
         """Begin to copy; the tensors may be let go of at once."""
         self._arriving.pop(layer, None)
         self._shapes[layer] = [(tensor.shape, tensor.dtype) for tensor in tensors]
+        if self._stream is not None:
+            # First: a buffer that grows is let go of, and a replayed step may still be reading it.
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
         targets = [self._buffer(layer, index, tensor) for index, tensor in enumerate(tensors)]
         if self._stream is None:
             for target, tensor in zip(targets, tensors, strict=True):
                 target.take(tensor)
             return
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
             for target, tensor in zip(targets, tensors, strict=True):
                 target.take(tensor)

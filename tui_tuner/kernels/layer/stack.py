@@ -76,6 +76,7 @@ class _Decode(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, anchor: Tensor, stack: Stack, batch: Batch) -> Tensor:  # noqa: ARG004
         # Not by save_for_backward: each layer's tensors are let go of as soon as it is done.
         output, ctx.kept = run_forward(x, stack, batch)
+        stack.host.arrive()
         ctx.stack, ctx.batch = stack, batch
         return output
 

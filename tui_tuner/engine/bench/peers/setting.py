@@ -142,7 +142,7 @@ def identity_of(job: Job) -> str:
 def _random_model(case: Case, folder: Path, children: Children) -> str:
     """In a process of its own, whose memory of the device is gone afterwards."""
     is_float32 = case.base == "f32"
-    place = folder / f"model-{case.shape}-{'float32' if is_float32 else 'bfloat16'}"
+    place = folder / f"model-{case.shape}-{'float32' if is_float32 else 'bfloat16'}-proportioned"
     if not (place / "tokenizer.json").exists():
         question = {"folder": str(place), "shape": case.shape, "is_float32": is_float32}
         children.ask("model", question, f"model-{case.shape}")
