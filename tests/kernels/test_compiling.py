@@ -9,6 +9,7 @@ from pathlib import Path
 from tui_tuner import kernels
 
 LAUNCH = re.compile(r"^ +(_\w+)\[\w*[(\w]", re.MULTILINE)
+EITHER = re.compile(r"\((_\w+) if .+ else (_\w+)\)\[")
 
 
 def launched() -> set[tuple[str, str]]:
@@ -17,7 +18,8 @@ def launched() -> set[tuple[str, str]]:
     found = set()
     for file in folder.rglob("*.py"):
         text, module = file.read_text(encoding="utf-8"), ".".join(file.relative_to(folder).with_suffix("").parts)
-        found |= {(f"{kernels.__name__}.{module}", name) for name in LAUNCH.findall(text) if f"def {name}(" in text}
+        names = [*LAUNCH.findall(text), *(name for pair in EITHER.findall(text) for name in pair)]
+        found |= {(f"{kernels.__name__}.{module}", name) for name in names if f"def {name}(" in text}
     return found
 
 
