@@ -69,10 +69,10 @@ async def test_keys_move_through_ten_thousand_runs_at_once(tmp_path: Path) -> No
     app = make_app(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: f"{MANY:,} runs  ·  ~/runs" in screen_text(app), seconds=60)
-        began = time.thread_time()
+        began = time.process_time()
         await pilot.press("G", "k", "g", "j", "slash", *"0042", "enter")
         await until(pilot, lambda: "20260801-000042" in screen_text(app))
-        assert time.thread_time() - began < 6.0  # measured: 0.9, most of it the pilot's own
+        assert time.process_time() - began < 6.0  # measured: 0.9, most of it the pilot's own
 
 
 def _remember(runs: Path, index: Path) -> None:

@@ -29,7 +29,7 @@ from tui_tuner.kernels.layer.workspace import Workspace
 from tui_tuner.kernels.linear_cross_entropy import Head
 from tui_tuner.plan import RunPlan, Sends
 from tui_tuner.planning.own_layers.counts import layer_counts
-from tui_tuner.planning.own_layers.memory import GRAPHED_HIDDEN
+from tui_tuner.planning.own_layers.memory import lends_buffers
 
 __all__ = ["Prepared", "policies", "prepare", "refitted"]
 
@@ -101,19 +101,15 @@ def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroS
     if decoder.drops:
         # A recording would drop the same elements each time.
         return step
-    if not _is_graphed(model, plan.model.hidden_size):
+    if model.device.type != "cuda" or decoder.stack.space.lends:
         return step
     longest = plan.data.max_length
     fixed = FixedShape(plan.schedule.micro_batch_size * longest, longest) if plan.data.packing else None
     return GraphedSteps(step, fixed)
 
 
-def _is_graphed(model: TrainingModel, hidden: int) -> bool:
-    return model.device.type == "cuda" and hidden <= GRAPHED_HIDDEN
-
-
 def _stack(model: TrainingModel, trained: TrainedSet, layers: list[JoinedLayer], flat: FlatSet, plan: RunPlan) -> Stack:
-    lends = model.device.type == "cuda" and not _is_graphed(model, plan.model.hidden_size)
+    lends = lends_buffers(plan.model, on_gpu=model.device.type == "cuda")
     return Stack(
         tuple(layer.placed(flat) for layer in layers),
         policies(plan, len(layers)),

@@ -93,14 +93,11 @@ class GraphedSteps:
 
     def _run_whole(self, tokens: Tokens, rows: int, factor: Tensor) -> Tensor:
         """A recording cannot end while copies to the host are under way, as they are where a pass fails."""
-        is_whole = False
         try:
-            loss = self.eager.run(tokens, rows, factor)
-            is_whole = True
-        finally:
-            if not is_whole:
-                self.eager.decoder.stack.host.abandon()
-        return loss
+            return self.eager.run(tokens, rows, factor)
+        except BaseException:
+            self.eager.decoder.stack.host.abandon()
+            raise
 
 
 def bound(rows: int, tokens: int) -> int:

@@ -47,8 +47,6 @@ def add_gradients(decoder: Decoder, head: Head, tokens: Tokens, rows: int, facto
     """
     batch, stack = decoder.batch(tokens, is_trained=True), decoder.stack
     output, kept = run_forward(decoder.embedded(tokens), stack, batch)
-    # Nothing that leaves for the host is to lie beside the logits.
-    stack.host.arrive()
     grad = gradient_buffer(stack, len(output) + 1)
     # The last row is the one that `head_loss` asks for.
     loss = _head(decoder, head, output, tokens.labels, rows, factor, grad.wide)

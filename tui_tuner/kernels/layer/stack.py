@@ -48,6 +48,8 @@ def run_forward(x: Tensor, stack: Stack, batch: Batch) -> tuple[Tensor, list[Sav
         if policy.on_host:
             _send(saved, index, stack.host)
         kept.append(saved)
+    # Nothing that leaves for the host is to lie beside the logits.
+    stack.host.arrive()
     return x, kept
 
 
@@ -76,7 +78,6 @@ class _Decode(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, anchor: Tensor, stack: Stack, batch: Batch) -> Tensor:  # noqa: ARG004
         # Not by save_for_backward: each layer's tensors are let go of as soon as it is done.
         output, ctx.kept = run_forward(x, stack, batch)
-        stack.host.arrive()
         ctx.stack, ctx.batch = stack, batch
         return output
 

@@ -77,7 +77,7 @@ def forward_bytes(
     hidden, queries, _, _ = _widths(model)
     leaving = min(LEAVING, layers.offload) * _sent(model, layers, ranks)
     own = 0 if layers.keep or layers.recompute else 2 * hidden + queries
-    absent = hidden + RANK_PLACES + queries if _is_lent(model, on_gpu=on_gpu) else 0
+    absent = hidden + RANK_PLACES + queries if lends_buffers(model, on_gpu=on_gpu) else 0
     return tokens * element * (leaving + own + hidden - absent)
 
 
@@ -96,7 +96,7 @@ def backward_bytes(
     if layers.sends == "input":
         # Its output again, and the statistics of its softmax.
         attention += element * queries + 4 * model.num_heads
-    lent = idle_bytes(model, layers, tokens, element) if _is_lent(model, on_gpu=on_gpu) else 0
+    lent = idle_bytes(model, layers, tokens, element) if lends_buffers(model, on_gpu=on_gpu) else 0
     return tokens * element * arriving + max(0, tokens * attention - lent)
 
 
@@ -120,6 +120,11 @@ def idle_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: int
     if not (layers.recompute or layers.offload):
         return 0
     return element * _pass(tokens) * (2 * model.intermediate_size + RANK_PLACES)
+
+
+def lends_buffers(model: ModelFacts, *, on_gpu: bool) -> bool:
+    """Whether shared buffers may move, so that what is idle is used for something else: where no step is recorded."""
+    return on_gpu and model.hidden_size > GRAPHED_HIDDEN
 
 
 def fp8_bytes(model: ModelFacts, tokens: int, *, keeps_transposed: bool) -> int:
@@ -164,10 +169,6 @@ def _scratch(model: ModelFacts) -> int:
     hidden, queries, keys, wide = _widths(model)
     first = (max(queries + 2 * keys, 2 * wide) + RANK_PLACES) * (hidden + RANK_PLACES)
     return first + (hidden + RANK_PLACES) * (max(queries, wide) + RANK_PLACES)
-
-
-def _is_lent(model: ModelFacts, *, on_gpu: bool) -> bool:
-    return on_gpu and model.hidden_size > GRAPHED_HIDDEN
 
 
 def _pass(tokens: int) -> int:
