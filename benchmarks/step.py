@@ -45,11 +45,12 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = _config(options.size)
     plan = _plan(config, options, device)
-    held = options.base == "fp8" and options.turned == "kept"
+    turned = options.base == "fp8" and options.turned == "kept"
     counts = options.layers and LayerCounts(
         keep=options.layers[0], recompute=options.layers[1], offload=options.layers[2]
     )
-    plan = plan.model_copy(update={"recompute": POLICIES[options.policy], "layers": counts, "keeps_transposed": held})
+    weights = {"keeps_transposed": turned, "dequantized_layers": options.dequantized}
+    plan = plan.model_copy(update={"recompute": POLICIES[options.policy], "layers": counts, **weights})
     model, optimizer = _ready(config, options, plan, device)
     resident = torch.cuda.memory_allocated() / 2**30 if device.type == "cuda" else 0.0
     batches = [_batch(options, config.vocab_size, seed).to(device) for seed in range(2)]
@@ -73,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", choices=sorted(SHAPES), default="1b")
     parser.add_argument("--base", choices=["bf16", "fp8", "nf4"], default="bf16")
     parser.add_argument("--turned", choices=["kept", "made"], default="kept", help="of an fp8 base: the other order")
+    parser.add_argument("--dequantized", type=int, default=0, help="layers whose NF4 base is held in 16 bits as well")
     parser.add_argument("--policy", choices=sorted(POLICIES), default="keep")
     parser.add_argument("--layers", type=int, nargs=3, help="how many keep, compute again, wait on the host")
     parser.add_argument("--batch", type=int, default=2)

@@ -278,6 +278,8 @@ class RunPlan(PlanValue):
     quantization: Literal["none", "fp8", "nf4"]
     keeps_transposed: bool = False
     """Whether a base in fp8 is held in both orders; else backward turns each weight as it comes."""
+    dequantized_layers: int = 0
+    """Layers whose base in NF4 is held in the compute type as well; the others dequantise each weight as it comes."""
     recompute: Literal["off", "selective", "layers", "offload"]
     layers: LayerCounts | None = None
     """None where the model computes its layers itself."""

@@ -79,6 +79,17 @@ def test_a_base_in_four_bits(tmp_path: Path, case: str) -> None:
             assert cosine(ours.flat, theirs.flat) >= 0.998
 
 
+def test_weights_that_are_held_in_full_beside_their_four_bits_give_the_same_bits(tmp_path: Path) -> None:
+    held = [
+        twins(tmp_path, "llama_nf4", ON_GPU, 'model.quantization="nf4"', batches=[], dequantized_layers=number)
+        for number in (0, 1, 2)
+    ]
+    each_time, one, all_layers = (pair.ours("packed") for pair in held)
+    for once in (one, all_layers):
+        assert once.loss == each_time.loss
+        assert torch.equal(once.flat, each_time.flat)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_nothing_waits_for_the_device(tmp_path: Path, policy: str) -> None:
     pair = twins(tmp_path, "llama", ON_GPU, batches=[])

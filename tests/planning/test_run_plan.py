@@ -173,6 +173,23 @@ def test_exact_data_change_the_steps_and_nothing_of_the_model(tmp_path: Path) ->
     assert "80 of 800 rows are longer than 1024 tokens" in refined.warnings[0]
 
 
+def test_exact_data_do_not_forget_what_the_host_has_room_for(tmp_path: Path) -> None:
+    on, long = replace(machine(24), ram_free_bytes=30 * GIB), facts(max_length=100_000, longest=100_000)
+    planned = plan(tmp_path, "model.quantization=nf4", on=on, config=LLAMA_8B, data=long)
+    assert refine_plan(planned, long).memory == planned.memory
+    assert planned.memory.host_available == 30 * GIB
+
+
+def test_a_budget_that_is_set_afterwards_bounds_the_refined_plan(tmp_path: Path) -> None:
+    planned = plan(tmp_path, "model.quantization=nf4", on=machine(140), config=LLAMA_8B)
+    smaller = planned.recipe.model_copy(
+        update={"acceleration": planned.recipe.acceleration.model_copy(update={"vram": 24})}
+    )
+    memory = refine_plan(planned.model_copy(update={"recipe": smaller}), facts()).memory
+    assert memory.available == 24 * GIB
+    assert memory.total <= 24 * GIB
+
+
 def test_a_generic_model_runs_without_kernels_and_says_so(tmp_path: Path) -> None:
     write_weights(tmp_path / "model.safetensors", {"model.layers.0.up.weight": (8, 64)})
     odd = {**LLAMA.tiny, "model_type": "odd", "architectures": ["OddForCausalLM"]}

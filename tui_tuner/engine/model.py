@@ -1,8 +1,8 @@
 """The base model on its device, and its one forward pass that training, evaluation and proof all share."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,15 @@ from tui_tuner.kernels.linear_cross_entropy import (
     linear_cross_entropy,
 )
 
-MicroStep = Callable[[MicroBatch, Tensor], Tensor]
-"""(batch, factor) -> factor * summed loss, whose gradients it adds where they belong."""
+
+class MicroStep(Protocol):
+    """Loss and gradients of micro-batches without autograd."""
+
+    def __call__(self, batch: MicroBatch, factor: Tensor) -> Tensor:
+        """factor * summed loss, whose gradients it adds where they belong."""
+
+    def num_tokens(self, batch: MicroBatch) -> int:
+        """That it computes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,12 @@ class TrainingModel:
         loss = self.loss(batch).loss / divisor
         loss.backward()
         return loss.detach()
+
+    def num_tokens(self, batch: MicroBatch) -> int:
+        """That a step of this batch computes: our own layers leave the padding of rows out, and may fill up packs."""
+        if self.decoder is None:
+            return batch.input_ids_BT.numel()
+        return batch.num_tokens if self.micro_step is None else self.micro_step.num_tokens(batch)
 
     def drop_buffers(self) -> None:
         """Give back what our own layers keep from one micro-batch to the next; the next makes it anew."""

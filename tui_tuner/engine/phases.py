@@ -18,6 +18,7 @@ from tui_tuner.events import ModelReady, Outcome, Phase, PhaseStarted, RunFinish
 from tui_tuner.plan import RunPlan
 from tui_tuner.planning.own_layers.counts import plain_reason
 from tui_tuner.planning.own_layers.ways import Way, way_words
+from tui_tuner.units import counted
 
 
 def phases(
@@ -93,8 +94,15 @@ def _swaps(plan: RunPlan, model: TrainingModel) -> tuple[str, ...]:
     loss = (
         "loss from the supervised rows only, without full logits" if model.head else "loss from the model's own logits"
     )
-    base = ("8-bit products with the base; adapters and head stay in their own type",)
-    return (*adapters, _layers(plan, model), *(base if plan.quantization == "fp8" else ()), loss)
+    return (*adapters, _layers(plan, model), *_base(plan, model), loss)
+
+
+def _base(plan: RunPlan, model: TrainingModel) -> tuple[str, ...]:
+    if plan.quantization == "fp8":
+        return ("8-bit products with the base; adapters and head stay in their own type",)
+    if plan.dequantized_layers and model.decoder is not None:
+        return (f"weights of {counted(plan.dequantized_layers, 'layer')} held in {plan.dtype} beside their 4 bits",)
+    return ()
 
 
 def _layers(plan: RunPlan, model: TrainingModel) -> str:

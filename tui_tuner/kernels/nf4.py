@@ -5,7 +5,7 @@ Scales may be bytes themselves: scale = code[byte] * outer scale + offset, where
 outer scale. Each of these operations is rounded on its own (no fused multiply-add), and so is the last product.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -91,6 +91,14 @@ def dequantize(weight: Nf4Weight, out: Tensor) -> Tensor:
     """Fills and returns `out`, [rows, columns] of any float dtype; its rows may be spaced, as in a view of a buffer."""
     run = dequantize_kernel if weight.packed.is_cuda else dequantize_reference
     return run(weight, out)
+
+
+def dequantize_stacked(weights: Iterable[Nf4Weight], out: Tensor) -> None:
+    """Fills `out`, [rows of all, columns], with one below the other."""
+    start = 0
+    for weight in weights:
+        dequantize(weight, out[start : start + weight.shape[0]])
+        start += weight.shape[0]
 
 
 def dequantize_reference(weight: Nf4Weight, out: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from tui_tuner.planning.own_layers.ways import Way, busy_tokens, relative_speed,
 from tui_tuner.planning.schedule import accumulation_for_tokens, sequences_per_step, tokens_per_sequence
 from tui_tuner.recipe import Recipe
 
+ESTIMATE_ERROR = 0.05
+"""Of a plan's memory, at most; tests hold it to measured peaks."""
 MOST_TOKENS = {"cuda": 32_768, "cpu": 8_192}
 """Tokens of one forward pass above which more at once no longer makes a step faster, with a model's own layers."""
 
@@ -24,6 +26,7 @@ class BatchChoice:
     recompute: Recompute
     layers: LayerCounts | None
     keeps_transposed: bool
+    dequantized_layers: int
     memory: MemoryEstimate
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
@@ -37,7 +40,7 @@ def choose_batch(
     case = MemoryCase(model, adapter, _settings(recipe, machine, data), own)
     wanted = _wanted_sequences(recipe, data)
     micro, way = _micro_batch(recipe, case, wanted, machine)
-    case, keeps_transposed = _with_transposed(case, micro, way)
+    case = _with_more_weights(recipe, case, micro, way)
     accumulation = _accumulation(recipe, data, wanted, micro)
     memory = case.estimate(micro, way)
     return BatchChoice(
@@ -45,7 +48,8 @@ def choose_batch(
         gradient_accumulation=accumulation,
         recompute=way.recompute,
         layers=way.layers,
-        keeps_transposed=keeps_transposed,
+        keeps_transposed=case.settings.keeps_transposed,
+        dequantized_layers=case.settings.dequantized_layers,
         memory=memory,
         decisions=_decisions(recipe, case, micro, accumulation, way, memory),
         warnings=_warnings(memory, machine),
@@ -97,12 +101,29 @@ def _most_tokens(case: MemoryCase, machine: MachineChoice) -> int:
     return busy_tokens(case.model) if is_ours else MOST_TOKENS[machine.device]
 
 
-def _with_transposed(case: MemoryCase, micro: int, way: Way) -> tuple[MemoryCase, bool]:
-    """Hold a base in fp8 in both orders where nothing else needs the memory: what layers keep gains more a byte."""
-    both = replace(case, settings=replace(case.settings, keeps_transposed=True))
-    if case.settings.quantization != "fp8" or way.recompute != "off" or not both.fits(micro, way):
-        return case, False
-    return both, True
+def _with_more_weights(recipe: Recipe, case: MemoryCase, micro: int, way: Way) -> MemoryCase:
+    """Hold a quantised base in a faster form too where nothing else needs the memory: what layers keep gains more a
+    byte. In fp8 that is the other order of all weights, in NF4 the compute type, for as many layers as fit.
+    """
+    if way.recompute != "off" or way.layers is None:
+        return case
+    if case.settings.quantization == "fp8":
+        both = replace(case, settings=replace(case.settings, keeps_transposed=True))
+        return both if both.fits(micro, way) else case
+    # Without a budget that may be used up, 4 bits stand for the wish to take little.
+    if case.settings.quantization == "nf4" and case.settings.device == "cuda" and recipe.acceleration.vram != "auto":
+        numbers = range(case.model.num_layers, 0, -1)
+        cases = (replace(case, settings=replace(case.settings, dequantized_layers=number)) for number in numbers)
+        return next((one for one in cases if _fits_well(one, micro, way)), case)
+    return case
+
+
+def _fits_well(case: MemoryCase, micro: int, way: Way) -> bool:
+    """Whether it fits even if the estimate is as far off as it may be: weights that a run holds are there to stay, and
+    a layer that had to compute again because of them would cost what ten of them gain.
+    """
+    available = case.settings.available
+    return available is not None and (1 + ESTIMATE_ERROR) * case.estimate(micro, way).total <= available
 
 
 def _accumulation(recipe: Recipe, data: DataFacts, wanted: int, micro: int) -> int:
@@ -149,6 +170,10 @@ def _decisions(
     if recipe.acceleration.recompute == "auto":
         reason = _recompute_reason(way)
         decisions.append(Decision(field="acceleration.recompute", value=way.recompute, reason=reason))
+    if number := case.settings.dequantized_layers:
+        held = f"the weights of {number} of {case.model.num_layers} layers in {case.settings.dtype}"
+        reason = f"has room for {held} beside their 4 bits"
+        decisions.append(Decision(field="acceleration.vram", value=f"{recipe.acceleration.vram}", reason=reason))
     return tuple(decisions)
 
 

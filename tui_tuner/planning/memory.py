@@ -7,6 +7,7 @@ from tui_tuner.families import family_for
 from tui_tuner.plan import AdapterPlan, LayerCounts, MemoryEstimate, ModelFacts
 from tui_tuner.planning.own_layers.memory import (
     backward_bytes,
+    dequantized_bytes,
     forward_bytes,
     fp8_bytes,
     head_bytes,
@@ -56,6 +57,8 @@ class MemorySettings:
     quantization: Literal["none", "fp8", "nf4"]
     keeps_transposed: bool = False
     """Whether a base in fp8 is held in both orders."""
+    dequantized_layers: int = 0
+    """Layers whose base in NF4 is held in the compute type as well."""
     recompute: Literal["off", "selective", "layers", "offload"]
     layers: LayerCounts | None = None
     """What our own layers keep; None where the model computes its layers itself."""
@@ -114,7 +117,8 @@ def weight_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettin
         return frozen * element
     quantised = model.num_linear_parameters
     bits = NF4_BITS_PER_WEIGHT if settings.quantization == "nf4" else 16 if settings.keeps_transposed else 8
-    return int(quantised * bits / 8) + max(frozen - quantised, 0) * element
+    again = settings.dequantized_layers * dequantized_bytes(model, element)
+    return int(quantised * bits / 8) + again + max(frozen - quantised, 0) * element
 
 
 def activation_bytes(model: ModelFacts, adapter: AdapterPlan, settings: MemorySettings) -> int:
@@ -168,9 +172,10 @@ def _own_activation_bytes(
 ) -> int:  # fmt: skip
     """Kept by all layers, shared by them, and made in the backward pass of the first that runs it."""
     tokens, element = settings.micro_batch_size * settings.length, _element_bytes(settings)
-    is_nf4, ranks = settings.quantization == "nf4", _ranks(model, adapter)
+    passes_weights = settings.quantization == "nf4" and settings.dequantized_layers < model.num_layers
+    ranks = _ranks(model, adapter)
     taken = kept_bytes(model, layers, tokens, element, ranks)
-    taken += shared_bytes(model, layers, tokens, element, is_quantised=is_nf4)
+    taken += shared_bytes(model, layers, tokens, element, is_quantised=passes_weights)
     taken += _passing_bytes(model, layers, tokens, element, ranks, on_gpu=settings.device == "cuda")
     taken += plain_bytes(model, adapter, tokens, element)
     if settings.quantization == "fp8":

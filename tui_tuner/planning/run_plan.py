@@ -21,6 +21,7 @@ from tui_tuner.planning.machine_plan import (
     machine_problems,
     quantised_module_problems,
 )
+from tui_tuner.planning.memory import GIB
 from tui_tuner.planning.model_facts import BaseModel, model_folder, read_base_model
 from tui_tuner.planning.model_source import LocatedModel, locate_model
 from tui_tuner.planning.schedule import make_schedule
@@ -107,7 +108,8 @@ def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
         quantization=plan.quantization,
         kernels=plan.kernels,
         threads=plan.threads,
-        available=plan.memory.available,
+        available=_available(plan),
+        host_available=plan.memory.host_available,
     )
     kept = tuple(decision for decision in plan.decisions if decision.field.startswith(("model.", "adapter")))
     kept += tuple(
@@ -117,6 +119,14 @@ def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
     )
     refined = _assemble(plan.recipe, plan.name, plan.model, plan.adapter, machine, data, kept)
     return refined.model_copy(update={"speed": renewed_speed(refined, plan.speed), "rendered_at": plan.rendered_at})
+
+
+def _available(plan: RunPlan) -> int | None:
+    """What was free when the plan was made, or the recipe's budget where that has become less since."""
+    available, budget = plan.memory.available, plan.recipe.acceleration.vram
+    if available is None or plan.device == "cpu" or budget == "auto":
+        return available
+    return min(available, int(budget * GIB))
 
 
 def _with_speed(plan: RunPlan, hardware: Hardware, measured: Sequence[MeasuredSpeed]) -> RunPlan:
@@ -175,6 +185,7 @@ def _assemble(
         dtype=machine.dtype,
         quantization=machine.quantization,
         keeps_transposed=batch.keeps_transposed,
+        dequantized_layers=batch.dequantized_layers,
         recompute=batch.recompute,
         layers=batch.layers,
         kernels=machine.kernels,

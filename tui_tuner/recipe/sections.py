@@ -345,7 +345,11 @@ class AccelerationSection(Section):
         examples=["layers"],
     )
     vram: Annotated[float, Field(gt=0)] | Auto = option(
-        "auto", "VRAM budget", "GiB of GPU memory the plan may use: what is free when auto.", examples=[24]
+        "auto",
+        "VRAM budget",
+        "GiB of GPU memory the plan may use: what is free when auto. A 4-bit base whose run takes less than a budget "
+        "holds some of its weights in 16 bits too, which is faster.",
+        examples=[24],
     )
 
 

@@ -1,5 +1,6 @@
 """A micro-batch in one line: padding left out, or all batches padded to one shape, with the same losses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 
 from tests.engine.acceleration.twins import BATCHES, POLICIES, decoder_of, twins
 from tests.engine.test_families import LENGTHS
+from tests.plans import llama_plan
+from tui_tuner.engine.acceleration.accelerate import fixed_shape
 from tui_tuner.engine.acceleration.decoder import FixedShape, in_one_line
 from tui_tuner.engine.acceleration.graphs import bound
 from tui_tuner.engine.acceleration.micro_step import MicroStep
@@ -34,15 +37,49 @@ def test_packs_of_several_sizes_get_one_shape() -> None:
     assert packed.labels[TOTAL:].eq(IGNORED_LABEL).all()
 
 
+def test_where_nothing_is_recorded_documents_stay_as_many_and_as_long_as_they_are() -> None:
+    tokens = in_one_line(BATCHES["packed"], FixedShape(TOTAL + 9))
+    assert len(tokens.ids) == TOTAL + 9
+    assert tokens.documents.max_length == max(LENGTHS)
+    assert len(tokens.documents.boundaries) == 1 + len(LENGTHS) + 1
+
+
+def test_documents_of_one_length_stay_a_plain_batch_where_nothing_is_recorded() -> None:
+    total = sum(map(sum, BATCHES["equal"].documents))
+    assert in_one_line(BATCHES["equal"], FixedShape(total + 1)).documents.rows == 2
+    assert in_one_line(BATCHES["equal"], FixedShape(total + 1, max(LENGTHS))).documents.rows is None
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_step_knows_how_many_tokens_it_computes(tmp_path: Path, name: str) -> None:
+    model = twins(tmp_path, "llama", batches=[]).prepared.model
+    assert isinstance(model.micro_step, MicroStep)
+    step = replace(model.micro_step, fixed=FixedShape(TOTAL + 9))
+    computed = len(in_one_line(BATCHES[name], step.fixed).ids)
+    assert replace(model, micro_step=step).num_tokens(BATCHES[name]) == computed
+
+
+def test_packs_on_a_gpu_are_filled_up_as_far_as_it_pays() -> None:
+    packed = llama_plan().model_copy(update={"device": "cuda"})
+    packed = packed.model_copy(update={"data": packed.data.model_copy(update={"packing": True, "max_length": 2048})})
+    tokens = 2048 * packed.schedule.micro_batch_size
+    assert fixed_shape(packed, is_recorded=True) == FixedShape(tokens, 2048, 0.9)
+    assert fixed_shape(packed, is_recorded=False) == FixedShape(tokens, None, 0.98)
+    rows = packed.model_copy(update={"data": packed.data.model_copy(update={"packing": False})})
+    for other in (rows, packed.model_copy(update={"device": "cpu"})):
+        assert fixed_shape(other, is_recorded=False) is None
+
+
 def test_a_batch_that_fills_little_keeps_its_own_shape() -> None:
     assert len(in_one_line(BATCHES["packed"], FixedShape(2 * TOTAL, max(LENGTHS))).ids) == TOTAL
 
 
-def test_padding_to_one_shape_changes_neither_loss_nor_gradients(tmp_path: Path) -> None:
+@pytest.mark.parametrize("longest", [max(LENGTHS), None])
+def test_padding_to_one_shape_changes_neither_loss_nor_gradients(tmp_path: Path, longest: int | None) -> None:
     pair = twins(tmp_path, "qwen3", batches=["packed"])
     step = pair.prepared.model.micro_step
     assert isinstance(step, MicroStep)
-    tokens = in_one_line(BATCHES["packed"], FixedShape(TOTAL + 9, max(LENGTHS)))
+    tokens = in_one_line(BATCHES["packed"], FixedShape(TOTAL + 9, longest))
     loss = step.run(tokens, bound(BATCHES["packed"].num_trained, len(tokens.ids)), torch.ones(()))
     assert float(loss) == pytest.approx(pair.theirs["packed"].loss, rel=1e-6)
     for one, wanted in zip(pair.trained.tensors, pair.theirs["packed"].gradients, strict=True):

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.engine.acceleration.twins import BATCHES, POLICIES, Answer, twins
+from tests.engine.acceleration.twins import BATCHES, POLICIES, Answer, decoder_of, twins
 from tests.engine.test_families import CASES
 from tests.tiny import write_tiny_model
+from tui_tuner.kernels.lora.layout import LoraWeight
 
 ACCELERATED = list(CASES)
+NF4 = 'model.quantization="nf4"'
 NORMS = '["norm", "input_layernorm", "post_attention_layernorm"]'
 GEMMA_NORMS = '["norm", "input_layernorm", "post_attention_layernorm", "post_feedforward_layernorm", "q_norm"]'
 TRAINED = [
@@ -63,9 +65,33 @@ def test_whatever_is_trained(tmp_path: Path, case: str, override: str) -> None:
 
 @pytest.mark.parametrize("case", ["llama_nf4", "qwen2_nf4"])
 def test_a_base_in_four_bits(tmp_path: Path, case: str) -> None:
-    pair = twins(tmp_path, case, 'model.quantization="nf4"', batches=["packed"])
+    pair = twins(tmp_path, case, NF4, batches=["packed"])
     for policy in POLICIES.values():
         assert_equal(pair.ours("packed", policy), pair.theirs["packed"])
+
+
+@pytest.mark.parametrize(
+    ("dequantized_layers", "override"),
+    [(1, "adapter.rank=8"), (2, "adapter.rank=8"), (1, 'adapter.variant="dora"'), (2, 'adapter.targets=["o_proj"]')],
+)
+def test_weights_that_are_held_in_full_beside_their_four_bits_give_the_same_bits(
+    tmp_path: Path, dequantized_layers: int, override: str
+) -> None:
+    numbers = (0, dequantized_layers)
+    pairs = [twins(tmp_path, "qwen2_nf4", NF4, override, batches=[], dequantized_layers=number) for number in numbers]
+    held = [isinstance(layer.gate_up.base, LoraWeight) for layer in decoder_of(pairs[1].prepared.model).stack.layers]
+    assert held == [True] * dequantized_layers + [False] * (len(held) - dequantized_layers)
+    for policy in POLICIES.values():
+        each_time, once = (pair.by_hand("packed", policy) for pair in pairs)
+        assert once.loss == each_time.loss
+        assert torch.equal(once.flat, each_time.flat)
+
+
+def test_modules_keep_their_four_bits_where_our_layers_hold_more(tmp_path: Path) -> None:
+    pair = twins(tmp_path, "llama_nf4", NF4, batches=["packed"], dequantized_layers=2)
+    weight = pair.model.module.get_parameter("model.layers.0.mlp.down_proj.weight")
+    assert weight.dtype == torch.uint8
+    assert_equal(pair.ours("packed"), pair.theirs["packed"])
 
 
 @pytest.mark.parametrize(

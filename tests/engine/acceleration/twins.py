@@ -87,11 +87,17 @@ class Twins:
 
 
 def twins(
-    folder: Path, case: str | Path, *overrides: str, batches: Sequence[str] = tuple(BATCHES), strength: float = 0.1
+    folder: Path,
+    case: str | Path,
+    *overrides: str,
+    batches: Sequence[str] = tuple(BATCHES),
+    strength: float = 0.1,
+    dequantized_layers: int = 0,
 ) -> Twins:
     """case: the name of one of `test_families`, or the folder of a model. strength: standard deviation of adapters."""
     model_folder = case if isinstance(case, Path) else write_case(folder, case)
     plan = make_plan(recipe_in(folder, *overrides, model=model_folder), probe_hardware())
+    plan = plan.model_copy(update={"dequantized_layers": dequantized_layers})
     model = load_model(plan)
     trained = add_adapters(model.module, plan.adapter, model.compute_dtype)
     torch.manual_seed(1)

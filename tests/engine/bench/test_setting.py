@@ -34,6 +34,12 @@ def test_where_a_case_recomputes_ours_comes_with_inputs_on_the_host_as_well() ->
     assert [one.label for one in setting("1b-bf16-recompute").variants("tuner")] == ["tuner", "tuner, offload"]
 
 
+def test_where_ours_would_hold_weights_twice_it_has_a_budget_and_peers_have_none() -> None:
+    chosen = setting("8b-nf4-keep")
+    limits = {system: chosen.job_of(chosen.variants(system)[0]).memory_limit for system in ("tuner", "unsloth")}
+    assert limits == {"tuner": 39 * 2**30, "unsloth": 0}
+
+
 def test_a_default_is_ours_to_plan_and_theirs_to_recompute() -> None:
     assert asked("8b-default", "tuner") == [("bf16", "auto", "in order", 2)]
     assert asked("8b-default", "unsloth") == [("bf16", "on", "in order", 2)]

@@ -14,7 +14,14 @@ from tui_tuner.kernels.layer.workspace import Workspace
 from tui_tuner.kernels.lora.layout import LoraWeight
 from tui_tuner.plan import LayerCounts, ModelFacts
 from tui_tuner.planning.own_layers.counts import Recompute, layer_counts
-from tui_tuner.planning.own_layers.memory import LEAVING, host_bytes, joined_bytes, kept_bytes, shared_bytes
+from tui_tuner.planning.own_layers.memory import (
+    LEAVING,
+    dequantized_bytes,
+    host_bytes,
+    joined_bytes,
+    kept_bytes,
+    shared_bytes,
+)
 
 RANKS = 7 * 4
 """Of seven adapters in a layer."""
@@ -81,6 +88,15 @@ def test_working_copies_are_counted_with_their_padding(tmp_path: Path) -> None:
             assert isinstance(one.base, LoraWeight)
             spare += 4 * (one.base.full.numel() - one.layout.out_features * one.layout.in_features)
     assert joined_bytes(facts_of("llama", stack.layers[0].shape.head_dim), pair.plan.adapter, 4) == spare
+
+
+def test_weights_that_are_held_in_full_beside_their_four_bits(tmp_path: Path) -> None:
+    pair = twins(tmp_path, "llama_nf4", 'model.quantization="nf4"', batches=[], dequantized_layers=2)
+    layers, facts = decoder_of(pair.prepared.model).stack.layers, pair.plan.model
+    bases = [one.base for layer in layers for one in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+    held = sum(base.full.nbytes for base in bases if isinstance(base, LoraWeight))
+    adapters = joined_bytes(facts, pair.plan.adapter, 4, is_quantised=True)
+    assert held == 2 * dequantized_bytes(facts, 4) + adapters
 
 
 @pytest.mark.parametrize("tokens", [1, 100, 8192, 8193, 12_000, 40_000])

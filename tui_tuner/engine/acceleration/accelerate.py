@@ -31,8 +31,10 @@ from tui_tuner.plan import RunPlan, Sends
 from tui_tuner.planning.own_layers.counts import layer_counts
 from tui_tuner.planning.own_layers.memory import lends_buffers
 
-__all__ = ["Prepared", "policies", "prepare", "refitted"]
+__all__ = ["Prepared", "fixed_shape", "policies", "prepare", "refitted"]
 
+LAUNCHED_SHARE = 0.98
+"""Least share of a pack that is filled up where nothing is recorded: it saves the allocator pieces of other sizes."""
 OFFLOADS: Mapping[Sends, Policy] = {"all": OFFLOAD, "attended": OFFLOAD_LEAN, "input": OFFLOAD_INPUT}
 
 
@@ -66,7 +68,13 @@ def prepare(model: TrainingModel, trained: TrainedSet, plan: RunPlan, groups: Ma
             recompute_layers(model.module)
         flat = None if plan.adapter.method == "full" else flatten(trained, groups, {})
         return Prepared(replace(model, obstacle=reason or ""), flat)
-    reading = Reading(text_config(model.module), _rope_kinds(model, family), model.compute_dtype, plan.keeps_transposed)
+    reading = Reading(
+        text_config(model.module),
+        _rope_kinds(model, family),
+        model.compute_dtype,
+        keeps_transposed=plan.keeps_transposed,
+        dequantized_layers=plan.dequantized_layers,
+    )
     layers = joined_layers(family.layers_path, model.module, family.layer, reading)
     flat = flatten(trained, groups, working_copies(layers))
     refresh_copies(flat.flat)
@@ -97,15 +105,19 @@ def _micro_step(model: TrainingModel, decoder: Decoder, plan: RunPlan) -> MicroS
     weight: Tensor = model.module.get_output_embeddings().weight  # type: ignore[operator]
     if model.head is None or not can_step(decoder, weight):
         return None
-    step = MicroStep(decoder, Head(weight, options=model.head))
-    if decoder.drops:
-        # A recording would drop the same elements each time.
-        return step
-    if model.device.type != "cuda" or decoder.stack.space.lends:
-        return step
+    # A recording would drop the same elements each time.
+    is_recorded = model.device.type == "cuda" and not decoder.drops and not decoder.stack.space.lends
+    step = MicroStep(decoder, Head(weight, options=model.head), fixed_shape(plan, is_recorded=is_recorded))
+    return GraphedSteps(step) if is_recorded else step
+
+
+def fixed_shape(plan: RunPlan, *, is_recorded: bool) -> FixedShape | None:
+    """Of packs on a GPU: all micro-batches of a run get it but those that are far from full."""
+    if plan.device != "cuda" or not plan.data.packing:
+        return None
     longest = plan.data.max_length
-    fixed = FixedShape(plan.schedule.micro_batch_size * longest, longest) if plan.data.packing else None
-    return GraphedSteps(step, fixed)
+    tokens = plan.schedule.micro_batch_size * longest
+    return FixedShape(tokens, longest) if is_recorded else FixedShape(tokens, least_share=LAUNCHED_SHARE)
 
 
 def _stack(model: TrainingModel, trained: TrainedSet, layers: list[JoinedLayer], flat: FlatSet, plan: RunPlan) -> Stack:

@@ -1,5 +1,6 @@
 """From a micro-batch to the hidden states before the head, through our own layers; gradients by `backward` as usual."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -85,18 +86,30 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class FixedShape:
-    """What packed micro-batches are padded to, so that all of them have one shape."""
+    """What packed micro-batches are padded to, so that memory of one serves the next, and a recording all of them."""
 
     tokens: int
-    longest: int
-    """No document has more tokens."""
+    longest: int | None = None
+    """No document has more tokens, and there is room for more documents than come; None where neither must be fixed."""
     least_share: float = 0.9
     """Batches that fill less of it keep their own shape: computing padding would cost more than it gains."""
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Whether a batch of documents of these lengths is padded. Where nothing must be fixed, those of one length are
+        not: as a plain batch they have faster attention.
+        """
+        is_plain = self.longest is None and len(set(lengths)) == 1
+        return not is_plain and self.least_share * self.tokens <= sum(lengths) <= self.tokens
 
 
 MOST_SEEDS = 2**31
 SLOTS = 32
 """The number of documents that there is room for is rounded up to this."""
+
+
+def document_lengths(micro_batch: MicroBatch) -> list[int]:
+    """Of all rows, in their order."""
+    return [length for row in micro_batch.documents for length in row]
 
 
 def in_one_line(micro_batch: MicroBatch, fixed: FixedShape | None = None) -> Tokens:
@@ -111,8 +124,8 @@ def in_one_line(micro_batch: MicroBatch, fixed: FixedShape | None = None) -> Tok
         kept = torch.cat([torch.arange(row * width, row * width + length) for row, length in enumerate(used)])
         kept = kept.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else kept
         ids, positions, labels = ids[kept], positions[kept], labels[kept]
-    lengths = [length for row in micro_batch.documents for length in row]
-    if fixed is not None and fixed.least_share * fixed.tokens <= sum(lengths) <= fixed.tokens:
+    lengths = document_lengths(micro_batch)
+    if fixed is not None and fixed.fits(lengths):
         return _padded(Tokens(ids, positions, labels, batch_of(1, 1, device)), lengths, fixed)
     if len(set(lengths)) == 1:
         return Tokens(ids, positions, labels, batch_of(len(lengths), lengths[0], device))
@@ -120,13 +133,12 @@ def in_one_line(micro_batch: MicroBatch, fixed: FixedShape | None = None) -> Tok
 
 
 def _padded(tokens: Tokens, lengths: list[int], fixed: FixedShape) -> Tokens:
-    """Padding becomes documents of its own, none of them longer than others may be."""
-    missing = fixed.tokens - sum(lengths)
-    parts = [fixed.longest] * (missing // fixed.longest) + [missing % fixed.longest]
+    """Padding becomes documents of its own, none of them longer than others are or may be."""
+    missing, longest = fixed.tokens - sum(lengths), fixed.longest or max(lengths)
+    parts = [longest] * (missing // longest) + [missing % longest]
     lengths = [length for length in (*lengths, *parts) if length]
-    slots = -(-len(lengths) // SLOTS) * SLOTS
-    device = tokens.ids.device
-    documents = pack_of(lengths, fixed.tokens, device, slots=slots, max_length=fixed.longest)
+    slots = None if fixed.longest is None else -(-len(lengths) // SLOTS) * SLOTS
+    documents = pack_of(lengths, fixed.tokens, tokens.ids.device, slots=slots, max_length=longest)
     pad = torch.nn.functional.pad
     ids, positions = pad(tokens.ids, (0, missing)), pad(tokens.positions, (0, missing))
     return Tokens(ids, positions, pad(tokens.labels, (0, missing), value=IGNORED_LABEL), documents)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tui_tuner.engine.acceleration.decoder import FixedShape, Tokens, in_one_line
+from tui_tuner.engine.acceleration.decoder import Tokens, in_one_line
 from tui_tuner.engine.acceleration.micro_step import MicroStep
 from tui_tuner.engine.batches import MicroBatch
 
@@ -35,10 +35,10 @@ class _Recorded:
 class GraphedSteps:
     """Runs micro-steps, and replays those whose shape comes often."""
 
-    def __init__(self, eager: MicroStep, fixed: FixedShape | None) -> None:
+    def __init__(self, eager: MicroStep) -> None:
         assert not eager.decoder.stack.space.lends, "a recording uses buffers that stay where they are"
         self.eager = eager
-        self._fixed, self._moved = fixed, self._moves
+        self._moved = self._moves
         self._seen: Counter[Key] = Counter()
         self._recorded: dict[Key, _Recorded] = {}
         self._has_room = True
@@ -46,7 +46,7 @@ class GraphedSteps:
 
     def __call__(self, batch: MicroBatch, factor: Tensor) -> Tensor:
         """As `MicroStep` does; the loss is overwritten by the next call."""
-        tokens = in_one_line(batch, self._fixed)
+        tokens = in_one_line(batch, self.eager.fixed)
         rows = bound(batch.num_trained, len(tokens.ids))
         key = _key(tokens, rows)
         if self._moved != self._moves:
@@ -62,6 +62,10 @@ class GraphedSteps:
             if is_new or len(tokens.ids) > MOST_TOKENS or not self._record(key, tokens, rows, factor):
                 return self.eager.run(tokens, rows, factor)
         return _replay(self._recorded[key], tokens, factor)
+
+    def num_tokens(self, batch: MicroBatch) -> int:
+        """As `MicroStep` does."""
+        return self.eager.num_tokens(batch)
 
     def forget(self) -> None:
         """Drop all recordings with the memory that they hold."""

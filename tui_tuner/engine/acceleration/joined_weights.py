@@ -23,7 +23,7 @@ from tui_tuner.kernels.lora.layout import (
     empty_weight,
     gradient_places,
 )
-from tui_tuner.kernels.nf4 import nf4_weight
+from tui_tuner.kernels.nf4 import dequantize_stacked, nf4_weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Linears:
     compute_dtype: torch.dtype
     keeps_transposed: bool = False
     """Whether weights in fp8 are held in both orders."""
+    is_dequantized: bool = False
+    """Whether weights in NF4 are held in the compute type as well."""
     first_stream: int = 0
     """Number of the first module's masks; the others' follow."""
 
@@ -88,16 +90,26 @@ def _joined(linears: Linears) -> Joined:
     for index, module in enumerate(modules):
         view = weight.base[layout.rows(index)]
         module.weight.data = view.copy_(module.weight.data)
-    places = [(weight.a_of(index), weight.b_of(index)) for index in range(len(modules))]
-    return Joined(tuple(linears.modules), layout, weight, _copies(linears.modules, layout, places))
+    return _in_one_buffer(linears, weight)
 
 
 def _quantized(linears: Linears, modules: Sequence[AnyLinear], layout: LoraLayout, bias: Tensor | None) -> Joined:
     weights: list[Any] = [module.weight for module in modules]
     parts = tuple(nf4_weight(weight.data, weight.quant_state) for weight in weights)
-    adapters = empty_adapters(layout, linears.compute_dtype, modules[0].weight.device)
+    device = modules[0].weight.device
+    if linears.is_dequantized:
+        whole = empty_weight(layout, linears.compute_dtype, device, bias)
+        dequantize_stacked(parts, whole.base)
+        return _in_one_buffer(linears, whole)
+    adapters = empty_adapters(layout, linears.compute_dtype, device)
     base = Quantized(parts, adapters, linears.scratch, bias)
     return Joined(tuple(linears.modules), layout, base, _copies_apart(linears.modules, layout, adapters))
+
+
+def _in_one_buffer(linears: Linears, weight: LoraWeight) -> Joined:
+    """The adapters' working copies lie beside the base."""
+    places = [(weight.a_of(index), weight.b_of(index)) for index in range(len(linears.modules))]
+    return Joined(tuple(linears.modules), weight.layout, weight, _copies(linears.modules, weight.layout, places))
 
 
 def _in_fp8(linears: Linears, modules: Sequence[AnyLinear], layout: LoraLayout, bias: Tensor | None) -> Joined:

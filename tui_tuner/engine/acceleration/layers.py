@@ -68,18 +68,26 @@ class JoinedLayer:
 def joined_layers(path: str, model: nn.Module, parts: LayerParts, reading: "Reading") -> list[JoinedLayer]:
     """Every layer, one after the other, so that no more than one projection is held twice."""
     return [
-        _joined_layer(f"{path}.{index}", layer, parts, reading, MASKS_OF_A_LAYER * index)
+        _joined_layer(path, index, layer, parts, reading)
         for index, layer in enumerate(model.get_submodule(path).children())
     ]
 
 
 def _joined_layer(
-    path: str, layer: nn.Module, parts: LayerParts, reading: "Reading", first_stream: int
+    layers_path: str, index: int, layer: nn.Module, parts: LayerParts, reading: "Reading"
 ) -> JoinedLayer:  # fmt: skip
+    path = f"{layers_path}.{index}"
+
     def joined(names: tuple[str, ...], scratch: str, place: int) -> Joined:
-        modules = {f"{path}.{name}": _linear(layer, name) for name in names}
-        stream = first_stream + place
-        return join(Linears(modules, scratch, reading.compute_dtype, reading.keeps_transposed, stream))
+        linears = Linears(
+            {f"{path}.{name}": _linear(layer, name) for name in names},
+            scratch,
+            reading.compute_dtype,
+            keeps_transposed=reading.keeps_transposed,
+            is_dequantized=index < reading.dequantized_layers,
+            first_stream=MASKS_OF_A_LAYER * index + place,
+        )
+        return join(linears)
 
     # Those that take turns in one scratch are never in use at the same time.
     return JoinedLayer(
@@ -106,6 +114,8 @@ class Reading:
     compute_dtype: torch.dtype
     keeps_transposed: bool = False
     """Whether weights in fp8 are held in both orders."""
+    dequantized_layers: int = 0
+    """The first so many hold their weights in NF4 in the compute type as well."""
 
     def shape_of(self, layer: nn.Module, parts: LayerParts) -> LayerShape:
         config = self.config

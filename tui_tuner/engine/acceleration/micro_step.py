@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tui_tuner.engine.acceleration.decoder import Decoder, Tokens, in_one_line
+from tui_tuner.engine.acceleration.decoder import Decoder, FixedShape, Tokens, document_lengths, in_one_line
 from tui_tuner.engine.batches import MicroBatch
 from tui_tuner.kernels import rms_norm
 from tui_tuner.kernels.layer.stack import Stack, gradient_buffer, run_backward, run_forward
@@ -22,10 +22,16 @@ class MicroStep:
 
     decoder: Decoder
     head: Head
+    fixed: FixedShape | None = None
+
+    def num_tokens(self, batch: MicroBatch) -> int:
+        """That go through the layers, packs filled up."""
+        is_padded = self.fixed is not None and self.fixed.fits(document_lengths(batch))
+        return self.fixed.tokens if self.fixed is not None and is_padded else batch.num_tokens
 
     def __call__(self, batch: MicroBatch, factor: Tensor) -> Tensor:
         """`add_gradients` of a batch on the device."""
-        return self.run(in_one_line(batch), batch.num_trained, factor)
+        return self.run(in_one_line(batch, self.fixed), batch.num_trained, factor)
 
     def run(self, tokens: Tokens, rows: int, factor: Tensor) -> Tensor:
         return add_gradients(self.decoder, self.head, tokens, rows, factor)

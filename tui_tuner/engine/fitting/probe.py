@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from tui_tuner.engine.batches import BEGINNING, MicroBatch, StepBatch, collate, epoch_sequences
+from tui_tuner.engine.batches import BEGINNING, StepBatch, collate, epoch_sequences
 from tui_tuner.engine.fitting.cutting import cut_step, next_fit
 from tui_tuner.engine.fitting.failing import clean_up, generators, is_out_of_memory, set_generators
 from tui_tuner.events import MemoryExceeded, MemoryProbed, TrainEvent
@@ -105,7 +105,7 @@ def _measured(loop: "TrainingLoop", largest: StepBatch, meter: Meter) -> MemoryP
         clean_up(loop.model, loop.optimizer)
         return None
     loop.optimizer.drop_gradients()
-    plan, tokens = loop.plan, _tokens(batch, loop)
+    plan, tokens = loop.plan, loop.model.num_tokens(batch)
     estimate = expected_peak(plan, loop.fit, len(batch.documents), tokens)
     states = 0 if loop.optimizer.state().tensors else plan.memory.optimizer  # Others make theirs in the first step.
     return MemoryProbed(
@@ -118,11 +118,6 @@ def _measured(loop: "TrainingLoop", largest: StepBatch, meter: Meter) -> MemoryP
         layers=way_words(way_of_fit(plan, loop.fit)),
         seconds=time.perf_counter() - began,
     )
-
-
-def _tokens(batch: MicroBatch, loop: "TrainingLoop") -> int:
-    """Our own layers leave padding out."""
-    return batch.num_tokens if loop.model.decoder is not None else batch.input_ids_BT.numel()
 
 
 def _refit(loop: "TrainingLoop", probed: MemoryProbed, *, is_last: bool) -> MemoryFit:

@@ -18,7 +18,7 @@ from tui_tuner.kernels.lora.layout import Adapters, GradientPlaces, LoraLayout, 
 from tui_tuner.kernels.lora.linear import AnyWeight
 from tui_tuner.kernels.lora.placing import put_adapters
 from tui_tuner.kernels.lora.plain import PlainGradients
-from tui_tuner.kernels.nf4 import Nf4Weight, dequantize
+from tui_tuner.kernels.nf4 import Nf4Weight, dequantize_stacked
 from tui_tuner.kernels.rms_norm import Norm
 from tui_tuner.kernels.rope import Rotation
 
@@ -140,10 +140,7 @@ class Projections:
             scratch = None if self.base.weight.transposed is not None else self._bytes(space)
             return Fp8LoraWeight(self.layout, self.base.weight, self.base.adapters, self.base.bias, scratch)
         weight = space.weight(self.base.scratch, self.layout, self.base.bias)
-        start = 0
-        for part in self.base.parts:
-            dequantize(part, weight.base[start : start + part.shape[0]])
-            start += part.shape[0]
+        dequantize_stacked(self.base.parts, weight.base)
         put_adapters(self.base.adapters, weight)
         return weight
 

@@ -90,6 +90,7 @@ def case_of(plan: RunPlan) -> MemoryCase:
         dtype=plan.dtype,
         quantization=plan.quantization,
         keeps_transposed=plan.keeps_transposed,
+        dequantized_layers=plan.dequantized_layers,
         recompute=plan.recompute,
         optimizer=plan.recipe.optimizer.name,
         micro_batch_size=plan.schedule.micro_batch_size,

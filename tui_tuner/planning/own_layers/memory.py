@@ -156,6 +156,13 @@ def joined_bytes(model: ModelFacts, adapter: AdapterPlan, element: int, *, is_qu
     return model.num_layers * element * RANK_PLACES * (inputs + outputs + corners)
 
 
+def dequantized_bytes(model: ModelFacts, element: int) -> int:
+    """Linear weights of one layer in the compute type, without the adapters beside them."""
+    hidden, queries, keys, wide = _widths(model)
+    weights = hidden * (2 * queries + 2 * keys + 3 * wide)
+    return element * (weights + JOINED * RANK_PLACES**2)
+
+
 def _sent(model: ModelFacts, layers: LayerCounts, ranks: int) -> int:
     """Elements of a token that a layer sends to the host."""
     hidden, queries, _, _ = _widths(model)

@@ -9,6 +9,8 @@ from tui_tuner.errors import Problem, RecipeError
 
 Kind = Literal["step", "real lengths", "longest context"]
 LengthSet = Literal["gsm8k", "oasst"]
+NF4_GIB = 39
+"""A budget whose plan stays below the 36.1 GiB that Unsloth takes at 8B where nothing is recomputed."""
 RECOMPUTE: tuple[tuple[str, Recompute], ...] = (("recompute", "on"), ("keep", "off"))
 
 
@@ -30,6 +32,8 @@ class Case:
     """Rows of real lengths in one micro-batch of a peer that pads."""
     memory_gib: int = 0
     """The card that the longest context is looked for on."""
+    ours_gib: int = 0
+    """What ours may take; 0: all there is. It would hold weights in a faster form too, and more than the peer takes."""
     is_for_tests: bool = False
 
     @property
@@ -45,7 +49,14 @@ class Case:
 
 def _steps(shape: ShapeName, rows: int, *bases: Base) -> list[Case]:
     return [
-        Case(name=f"{shape}-{base}-{word}", shape=shape, base=base, recompute=recompute, rows=rows)
+        Case(
+            name=f"{shape}-{base}-{word}",
+            shape=shape,
+            base=base,
+            recompute=recompute,
+            rows=rows,
+            ours_gib=NF4_GIB if base == "nf4" and recompute == "off" else 0,
+        )
         for base in bases
         for word, recompute in RECOMPUTE
     ]

@@ -129,4 +129,5 @@ def case_in_words(setting: Setting) -> str:
     else:
         micro = f"{case.accumulation} x " if case.accumulation > 1 else ""
         parts.append(f"{micro}{case.rows} x {case.length} tokens a step")
-    return ", ".join([*parts, RECOMPUTE_WORDS[case.recompute]])
+    budget = f", ours within {case.ours_gib} GiB" if case.ours_gib else ""
+    return ", ".join([*parts, RECOMPUTE_WORDS[case.recompute]]) + budget

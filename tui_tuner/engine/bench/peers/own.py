@@ -186,5 +186,7 @@ def _note(own: OwnSteps) -> str:
     layers = "the model's own layers" if own.model.decoder is None else "layers of tuner"
     counts = own.plan.layers
     kept = "" if counts is None else f" ({counts.keep} keep, {counts.recompute} recompute, {counts.offload} offload)"
+    if own.plan.dequantized_layers and own.model.decoder is not None:
+        kept += f", {own.plan.dequantized_layers} held in {own.plan.dtype} as well"
     schedule = own.plan.schedule
     return f"{layers}{kept}, micro-batch {schedule.micro_batch_size} x {schedule.gradient_accumulation}"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from tui_tuner.engine.bench.peers.case_plan import plan_of_job
+from tui_tuner.engine.bench.peers.case_plan import GIB, plan_of_job
 from tui_tuner.engine.bench.peers.cases import Case
 from tui_tuner.engine.bench.peers.children import Children
 from tui_tuner.engine.bench.peers.made_rows import write_adapter, write_rows
@@ -60,6 +60,7 @@ class Setting:
             base=case.base if is_ours else case.peers_base,
             recompute=variant.recompute,
             rows_per_batch=case.rows if shares_rows else case.ragged_rows,
+            memory_limit=case.ours_gib * GIB if is_ours else 0,
         )
 
     def reference_job(self, *, is_exact: bool) -> Job:
