@@ -2,6 +2,6 @@
 
 from rich.style import Style
 
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.inks import Inks
 
 INKS = Inks(**{name: Style() for name in Inks.__slots__})

@@ -2,8 +2,8 @@ import pytest
 from textual.theme import BUILTIN_THEMES
 
 from tests.screens.inks import INKS
-from tui_tuner.screens.inks import Inks, inks_of
-from tui_tuner.screens.themes import OWN_THEMES, default_variables
+from tui_tuner.screens.look.inks import Inks, inks_of
+from tui_tuner.screens.look.themes import OWN_THEMES, default_variables
 
 THEMES = {**BUILTIN_THEMES, **{theme.name: theme for theme in OWN_THEMES}}
 

@@ -7,7 +7,7 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.strip import Strip
 
-from tui_tuner.screens.lean_output import LeanUpdate, SentCells
+from tui_tuner.screens.terminal.lean_output import LeanUpdate, SentCells
 
 RED, PLAIN = Style(color="red"), Style()
 WIDTH = 30

@@ -11,7 +11,7 @@ from tests.screens.settling import until
 from tests.screens.train.states import finished
 from tests.screens.world import environment
 from tui_tuner.screens.app import TunerApp
-from tui_tuner.screens.glyphs import fitting_glyphs, knows_utf8
+from tui_tuner.screens.look.glyphs import fitting_glyphs, knows_utf8
 
 
 @pytest.mark.parametrize(

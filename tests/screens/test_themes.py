@@ -7,8 +7,8 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 from tests.screens.world import make_app
-from tui_tuner.screens.contrast import readable
-from tui_tuner.screens.themes import OWN_THEMES, default_variables
+from tui_tuner.screens.look.contrast import readable
+from tui_tuner.screens.look.themes import OWN_THEMES, default_variables
 
 LEAST = 4.5
 WITH_COLOURS = [theme for theme in BUILTIN_THEMES.values() if not theme.name.startswith("ansi-")]

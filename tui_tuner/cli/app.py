@@ -25,7 +25,7 @@ def open_app(arguments: Sequence[str]) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stderr.write("error: the app needs a terminal\n  try: `tuner --help` lists what works without one.\n")
         return 2
-    from tui_tuner.screens.first_frame import draw_first_frame, give_keys_back, hold_keys, remove_first_frame
+    from tui_tuner.screens.terminal.first_frame import draw_first_frame, give_keys_back, hold_keys, remove_first_frame
 
     settings = hold_keys()
     draw_first_frame()

@@ -20,16 +20,16 @@ from textual.widget import Widget
 from tui_tuner.errors import TunerError
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.environment import Environment
-from tui_tuner.screens.glyphs import GLYPH_SETS, Glyphs, GlyphSet
-from tui_tuner.screens.lean_output import SentCells
-from tui_tuner.screens.lifeline import keep_prints_off_the_screen, leave_on_hang_up
+from tui_tuner.screens.look.glyphs import GLYPH_SETS, Glyphs, GlyphSet
+from tui_tuner.screens.look.plain_signs import PlainSigns
+from tui_tuner.screens.look.themes import DEFAULT_THEME, OWN_THEMES, default_variables
 from tui_tuner.screens.opening import open_station
-from tui_tuner.screens.plain_signs import PlainSigns
 from tui_tuner.screens.settings import SETTINGS_NAME, Settings, load_settings, save_settings
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import STATIONS, Marks, StationName
-from tui_tuner.screens.themes import DEFAULT_THEME, OWN_THEMES, default_variables
-from tui_tuner.screens.typed_ahead import TypedAhead
+from tui_tuner.screens.terminal.lean_output import SentCells
+from tui_tuner.screens.terminal.lifeline import keep_prints_off_the_screen, leave_on_hang_up
+from tui_tuner.screens.terminal.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -119,7 +119,7 @@ class TunerApp(App[None], inherit_bindings=False):
         """Those of the theme; a theme that is not our own is made readable first."""
         variables = super().get_css_variables()
         if self.current_theme not in OWN_THEMES:
-            from tui_tuner.screens.contrast import readable
+            from tui_tuner.screens.look.contrast import readable
 
             variables.update(readable(variables))
         return variables

@@ -9,8 +9,8 @@ from textual.binding import ActiveBinding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
-from tui_tuner.screens.glyphs import GLYPH_SETS
 from tui_tuner.screens.key_names import key_name, label_of
+from tui_tuner.screens.look.glyphs import GLYPH_SETS
 from tui_tuner.screens.stations import STATIONS
 
 if TYPE_CHECKING:

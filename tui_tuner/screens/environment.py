@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_tuner.screens.glyphs import GlyphSet, fitting_glyphs, knows_utf8
+from tui_tuner.screens.look.glyphs import GlyphSet, fitting_glyphs, knows_utf8
 
 if TYPE_CHECKING:
     from tui_tuner.diagnosis.all_checks import Surroundings

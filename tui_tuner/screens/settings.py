@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from tui_tuner.errors import MachineError, TunerError
-from tui_tuner.screens.glyphs import GLYPH_SETS, GlyphSet
-from tui_tuner.screens.themes import DEFAULT_THEME
+from tui_tuner.screens.look.glyphs import GLYPH_SETS, GlyphSet
+from tui_tuner.screens.look.themes import DEFAULT_THEME
 
 SETTINGS_NAME = "settings.toml"
 

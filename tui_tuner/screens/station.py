@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.stations import Marks, StationName
 from tui_tuner.screens.widgets.key_bar import KeyBar
 from tui_tuner.screens.widgets.rail import Rail

@@ -2,7 +2,7 @@ from tests.screens.chat.test_talk import answered, asked
 from tests.screens.inks import INKS
 from tui_tuner.screens.chat.answer_lines import exchange_lines, wrapped
 from tui_tuner.screens.chat.talk import Conversation, Exchange
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 
 
 def lines(exchange: Exchange, place: str = "left", width: int = 38) -> str:

@@ -4,7 +4,7 @@ import pytest
 from tests.screens.inks import INKS
 from tui_tuner.data.looking.curve import AtLength
 from tui_tuner.screens.data.lengths import Histogram, Scale, histogram_lines, length_words, nudged, share_words
-from tui_tuner.screens.glyphs import GLYPH_SETS
+from tui_tuner.screens.look.glyphs import GLYPH_SETS
 
 GLYPHS = GLYPH_SETS["braille"]
 LENGTHS = np.array([10, 20, 20, 30, 500], dtype=np.int32)

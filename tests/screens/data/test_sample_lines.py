@@ -4,7 +4,7 @@ from rich.style import Style
 
 from tui_tuner.screens.data.sample_lines import Mode, Token, token_lines
 from tui_tuner.screens.data.token_inks import TokenInks
-from tui_tuner.screens.glyphs import GLYPH_SETS, GlyphSet
+from tui_tuner.screens.look.glyphs import GLYPH_SETS, GlyphSet
 
 INKS = TokenInks(**{name: Style(color=f"color({number})") for number, name in enumerate(TokenInks.__slots__)})
 

@@ -2,7 +2,7 @@ import pytest
 from textual.theme import BUILTIN_THEMES, Theme
 
 from tui_tuner.screens.data.token_inks import token_inks
-from tui_tuner.screens.themes import OWN_THEMES, default_variables
+from tui_tuner.screens.look.themes import OWN_THEMES, default_variables
 
 
 @pytest.mark.parametrize("theme", [*OWN_THEMES, *BUILTIN_THEMES.values()], ids=lambda theme: theme.name)

@@ -5,7 +5,7 @@ from tests.screens.world import CHECKS as WORLD_CHECKS
 from tui_tuner.diagnosis.check import Check
 from tui_tuner.screens.doctor.report import advice, all_advice, check_line, report_text, verdict
 from tui_tuner.screens.doctor.why import check_help, why
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 
 CHECKS = (
     Check("torch", "ok", "2.13.0", group="packages"),

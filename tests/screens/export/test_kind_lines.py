@@ -4,7 +4,7 @@ from tests.screens.export.scripted import FAILED, FINISHED, MERGED, PLANNED, PRO
 from tests.screens.inks import INKS
 from tui_tuner.exports import ExportEvent, export_form
 from tui_tuner.screens.export.kind_lines import detail, kind_line
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from tests.screens.export.scripted import FINISHED, MERGED, PLANNED, PROOF
 from tui_tuner.exports import ExportState, export_form
 from tui_tuner.screens.export.choices import Choices
 from tui_tuner.screens.export.panels import about, kind_help, readout
-from tui_tuner.screens.glyphs import BRAILLE
+from tui_tuner.screens.look.glyphs import BRAILLE
 from tui_tuner.screens.sources.results import Result
 
 CHOICES = Choices(result=Result(title="a_[b]", path=Path("/runs/a"), base_model="base"), kinds=frozenset({MERGED}))

@@ -7,7 +7,7 @@ from tui_tuner.errors import ModelError
 from tui_tuner.plan import NameDecision
 from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import local_models
-from tui_tuner.screens.glyphs import BRAILLE
+from tui_tuner.screens.look.glyphs import BRAILLE
 from tui_tuner.screens.model.catalogue import Entry
 from tui_tuner.screens.model.details import View, about_text, short_text
 

@@ -9,7 +9,7 @@ from tui_tuner.planning.model_facts import read_base_model
 from tui_tuner.planning.model_source import locate_model
 from tui_tuner.recipe import ModelSection
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.model.memory import choice_lines, memory_choices
 from tui_tuner.screens.model.row_lengths import length_choices, length_lines
 from tui_tuner.screens.outlook import Facts, ModelAnswer, look_ahead

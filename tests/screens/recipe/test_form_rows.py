@@ -7,7 +7,7 @@ from tests.screens.world import GPU_BOX
 from tui_tuner.plan import NameDecision
 from tui_tuner.recipe import Recipe
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.outlook import Facts, ModelAnswer, Outlook, look_ahead
 from tui_tuner.screens.recipe.form_lines import form_line
 from tui_tuner.screens.recipe.form_rows import FormRow, form_rows

@@ -5,7 +5,7 @@ import pytest
 from tests.screens.inks import INKS
 from tests.screens.recipe.test_form_rows import outlook_of
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import BRAILLE
+from tui_tuner.screens.look.glyphs import BRAILLE
 from tui_tuner.screens.outlook import look_ahead
 from tui_tuner.screens.recipe.presets import presets, preview
 

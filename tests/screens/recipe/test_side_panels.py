@@ -6,7 +6,7 @@ from tests.screens.inks import INKS
 from tests.screens.recipe.test_form_rows import outlook_of
 from tui_tuner.recipe import Recipe
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import GLYPH_SETS
+from tui_tuner.screens.look.glyphs import GLYPH_SETS
 from tui_tuner.screens.recipe import field_words, side_panels
 from tui_tuner.units import memory
 

@@ -2,13 +2,13 @@ from pathlib import Path
 
 from tests.screens.runs.material import failed, finished, write_run
 from tui_tuner.recipe import parse_recipe
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
-from tui_tuner.screens.inks import inks_of
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.inks import inks_of
+from tui_tuner.screens.look.themes import DARK
 from tui_tuner.screens.runs.catalogue import RunCatalogue, RunEntry
 from tui_tuner.screens.runs.differences import recipe_differences
 from tui_tuner.screens.runs.help_words import help_words
 from tui_tuner.screens.runs.rows import problem_line, run_line
-from tui_tuner.screens.themes import DARK
 
 INKS = inks_of({**DARK.to_color_system().generate(), **DARK.variables})
 RECIPE = '[model]\nsource = "m"\n[[data.sources]]\npath = "a.jsonl"\n'

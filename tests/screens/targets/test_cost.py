@@ -3,7 +3,7 @@ from pathlib import Path
 from tests.screens.inks import INKS
 from tests.screens.recipe.test_form_rows import outlook_of
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.targets.cost import capacity_words, readout
 from tui_tuner.screens.targets.settings_lines import coverage_lines, setting_lines
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from tests.screens.inks import INKS
 from tests.screens.recipe.test_form_rows import outlook_of
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import ASCII
+from tui_tuner.screens.look.glyphs import ASCII
 from tui_tuner.screens.targets.ranks import rank_choices, rank_lines
 
 

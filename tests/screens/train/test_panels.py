@@ -6,7 +6,7 @@ from tests.plans import NOON, llama_plan, memory, scripted_events, step_finished
 from tests.screens.runs.test_rows import INKS
 from tui_tuner.events import ControlApplied, Phase, PhaseStarted, Progress, RunStarted, RunState
 from tui_tuner.hardware import GpuMeters, process_memory
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.train.journal_lines import journal_lines
 from tui_tuner.screens.train.meters import Gauges, gauge_lines, memory_bar
 from tui_tuner.screens.train.samples import sample_lines

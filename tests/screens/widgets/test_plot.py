@@ -1,7 +1,7 @@
 import math
 import time
 
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.widgets.plot import Axes, Series, axis_number, plot
 
 

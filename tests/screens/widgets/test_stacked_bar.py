@@ -1,6 +1,6 @@
 from rich.style import Style
 
-from tui_tuner.screens.glyphs import ASCII, BRAILLE
+from tui_tuner.screens.look.glyphs import ASCII, BRAILLE
 from tui_tuner.screens.widgets.stacked_bar import Part, stacked_bar
 
 

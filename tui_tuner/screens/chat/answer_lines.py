@@ -9,8 +9,8 @@ from rich.text import Text
 
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.chat.talk import Answer, Exchange, Place
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.units import duration
 
 MAX_SHOWN = 40_000

@@ -338,7 +338,7 @@ The model stays loaded until F8, until a run begins here, which gets its memory,
 
     @on(Transcript.CopyWanted)
     def copy_answer(self, message: Transcript.CopyWanted) -> None:
-        from tui_tuner.screens.clipboard import copy_text
+        from tui_tuner.screens.terminal.clipboard import copy_text
 
         last = self.desk.talk.last
         answer = last.answer(last.side_at(message.place)) if last is not None else None

@@ -8,7 +8,7 @@ from tui_tuner.hosting.chat.messages import SIDES, ChatReady, SamplingSettings
 from tui_tuner.screens.chat.answer_lines import HIDDEN_NAMES
 from tui_tuner.screens.chat.kept import Tally
 from tui_tuner.screens.chat.talk import Conversation, Place
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.shown import shown, shown_line
 from tui_tuner.screens.sources.results import Result
 from tui_tuner.starter import model_title

@@ -12,8 +12,8 @@ from textual.strip import Strip
 
 from tui_tuner.screens.chat.answer_lines import exchange_lines
 from tui_tuner.screens.chat.talk import Conversation, Exchange, Place
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import inks_of
 
 
 class Transcript(ScrollView, inherit_bindings=False):

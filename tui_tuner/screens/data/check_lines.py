@@ -7,8 +7,8 @@ from rich.text import Text
 
 from tui_tuner.data.audit.findings import CHECKS, CheckInfo
 from tui_tuner.screens.data.labels import Labels
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.units import count
 
 

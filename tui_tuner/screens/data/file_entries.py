@@ -12,8 +12,8 @@ from tui_tuner.data.sources.files import HUB_ID, SUFFIXES
 from tui_tuner.errors import MachineError
 from tui_tuner.places import path_of
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks
 from tui_tuner.units import file_size
 
 DATA_SUFFIXES = tuple(SUFFIXES)

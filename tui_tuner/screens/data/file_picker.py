@@ -23,7 +23,7 @@ from tui_tuner.screens.data.file_entries import (
     typed_path,
 )
 from tui_tuner.screens.dialogs.dialog import Dialog
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.widgets.line_list import LineList
 

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from tui_tuner.data.looking.curve import AtLength
 from tui_tuner.data.tokenizer import IntArray
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.units import count, percent
 
 BEYOND_P99 = 1.35

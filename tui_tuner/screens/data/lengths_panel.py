@@ -13,8 +13,8 @@ from textual.widget import Widget
 
 from tui_tuner.screens.data.labels import Labels
 from tui_tuner.screens.data.lengths import Scale, histogram_lines, length_words, nudged, words_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import inks_of
 from tui_tuner.units import count, percent
 
 LEAST_LENGTH = 8

@@ -15,8 +15,8 @@ from tui_tuner.screens.data.check_lines import CheckEntry, check_entries, check_
 from tui_tuner.screens.data.help_words import CHECKS_HELP
 from tui_tuner.screens.data.labels import Labels
 from tui_tuner.screens.data.rows import SampleRow, number_width, row_header, row_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import inks_of
 from tui_tuner.screens.widgets.line_list import LineList
 
 

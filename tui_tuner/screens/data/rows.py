@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks
 from tui_tuner.screens.widgets.bars import bar
 
 BAR_WIDTH = 3

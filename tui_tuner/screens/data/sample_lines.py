@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.data.token_inks import TokenInks
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 
 Mode = Literal["masks", "text", "ids"]
 MODES: tuple[Mode, ...] = ("masks", "text", "ids")

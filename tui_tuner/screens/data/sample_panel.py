@@ -13,14 +13,14 @@ from textual.worker import get_current_worker
 from tui_tuner.data.looking.token_reader import TokenReader
 from tui_tuner.errors import TunerError
 from tui_tuner.safe_text import one_line, visible
-from tui_tuner.screens.clipboard import copy_text
 from tui_tuner.screens.data.help_words import sample_help
 from tui_tuner.screens.data.labels import Labels, Sample, read_sample
 from tui_tuner.screens.data.sample_lines import Mode
 from tui_tuner.screens.data.sample_text import Page, sample_page, sample_title, sample_total
 from tui_tuner.screens.data.token_inks import token_inks
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import inks_of
+from tui_tuner.screens.terminal.clipboard import copy_text
 from tui_tuner.screens.widgets.line_list import LineList
 
 if TYPE_CHECKING:

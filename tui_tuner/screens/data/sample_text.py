@@ -16,8 +16,8 @@ from tui_tuner.safe_text import one_line, visible
 from tui_tuner.screens.data.labels import Sample
 from tui_tuner.screens.data.sample_lines import Mode, Token, token_lines
 from tui_tuner.screens.data.token_inks import TokenInks
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks
 
 HEAD_TOKENS, TAIL_TOKENS = 6_000, 2_000
 """Of a longer row only so many at each end are shown."""

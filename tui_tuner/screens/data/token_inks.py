@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from textual.color import Color
 
-from tui_tuner.screens.inks import BOLD, inks_of
+from tui_tuner.screens.look.inks import BOLD, inks_of
 
 UNDERLINE = Style(underline=True)
 

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from tui_tuner.plan import DataFacts, SourceFacts
 from tui_tuner.screens.data.labels import Labels
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.outlook import Outlook
 from tui_tuner.units import count, counted, percent, short_count
 

@@ -11,8 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from tui_tuner.screens.dialogs.dialog import Dialog
-from tui_tuner.screens.glyphs import is_plain
 from tui_tuner.screens.key_names import key_name, label_of
+from tui_tuner.screens.look.glyphs import is_plain
 
 
 class HelpDialog(Dialog[None]):

@@ -58,6 +58,6 @@ class ProblemDialog(Dialog[bool]):
         self.dismiss(True)
 
     def action_copy(self) -> None:
-        from tui_tuner.screens.clipboard import copy_text
+        from tui_tuner.screens.terminal.clipboard import copy_text
 
         copy_text(self.app, "\n\n".join(part for part in (self.what, self.to_do, self.detail) if part))

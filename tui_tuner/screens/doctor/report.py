@@ -8,8 +8,8 @@ from rich.text import Text
 from tui_tuner.diagnosis.check import Check
 from tui_tuner.safe_text import one_line, visible
 from tui_tuner.screens.doctor.why import why
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 
 NAME_WIDTH = 14
 

@@ -21,7 +21,7 @@ from tui_tuner.diagnosis.machine import DiskWish
 from tui_tuner.planning.hub.cache import hub_cache_folder
 from tui_tuner.screens.doctor.report import advice, all_advice, check_line, report_text, verdict
 from tui_tuner.screens.doctor.why import check_help
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.widgets.line_list import LineList
@@ -176,7 +176,7 @@ checkpoints and for a merge of the chosen model, the terminal, and what becomes 
         self._look(self._surroundings())
 
     def action_copy(self) -> None:
-        from tui_tuner.screens.clipboard import copy_text
+        from tui_tuner.screens.terminal.clipboard import copy_text
 
         copy_text(self.app, report_text(self._checks))
 

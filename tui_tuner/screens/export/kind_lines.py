@@ -7,8 +7,8 @@ from rich.text import Text
 
 from tui_tuner.exports import ExportForm, ExportPlanned, ExportProgress, ExportProof, ExportState, ServeCommand
 from tui_tuner.safe_text import one_line, visible
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.widgets.bars import bar
 from tui_tuner.units import counted, duration, file_size
 

@@ -7,7 +7,7 @@ from textual.content import Content
 from tui_tuner.exports import EXPORT_FORMS, ExportForm, ExportKind, ExportPlanned, ExportState
 from tui_tuner.safe_text import visible
 from tui_tuner.screens.export.choices import Choices
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.units import counted, file_size
 

@@ -24,7 +24,7 @@ from tui_tuner.screens.export.commands import use_commands
 from tui_tuner.screens.export.kind_lines import detail, kind_line
 from tui_tuner.screens.export.panels import about, kind_help, readout, settings_lines
 from tui_tuner.screens.export.planner import ExportPlanner
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.sources.desk import ResultDesk
 from tui_tuner.screens.sources.results import Result
@@ -272,7 +272,7 @@ An export goes on when you leave the station, or `tuner`; `x` cancels it, and th
 
     @work(exclusive=True, group="dialog")
     async def action_copy(self) -> None:
-        from tui_tuner.screens.clipboard import copy_text
+        from tui_tuner.screens.terminal.clipboard import copy_text
 
         chosen = await menus.ask_command(self.tuner, self._commands(self._current_state()))
         if chosen is not None:

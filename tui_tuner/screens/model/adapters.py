@@ -9,7 +9,7 @@ from tui_tuner.planning.local_models import LocalAdapter
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.dialogs.pick import Pick
 from tui_tuner.screens.dialogs.text_prompt import TextPrompt
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.inks import Inks
 from tui_tuner.units import ago
 
 if TYPE_CHECKING:

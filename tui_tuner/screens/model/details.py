@@ -12,8 +12,8 @@ from tui_tuner.plan import ModelFacts, NameDecision
 from tui_tuner.planning.local_models import LocalModel
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.model.catalogue import Entry
 from tui_tuner.units import file_size
 

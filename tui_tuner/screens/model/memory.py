@@ -7,8 +7,8 @@ from rich.text import Text
 
 from tui_tuner.plan import MemoryEstimate
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.outlook import Outlook, look_ahead
 from tui_tuner.screens.widgets.stacked_bar import Part, stacked_bar
 from tui_tuner.units import memory

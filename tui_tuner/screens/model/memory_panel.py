@@ -10,8 +10,8 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks
 from tui_tuner.screens.model.memory import choice_lines, explanation, head_words, memory_choices
 from tui_tuner.screens.model.row_lengths import LengthChoice, length_choices, length_lines
 from tui_tuner.screens.outlook import Facts, Outlook, look_ahead

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from rich.text import Text
 
 from tui_tuner.plan import DataFacts, MemoryEstimate
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.model.memory import FIGURES_WIDTH, LABEL_WIDTH, fit
 from tui_tuner.screens.outlook import DataAnswer, Facts, Outlook, look_ahead
 from tui_tuner.screens.widgets.stacked_bar import Part, stacked_bar

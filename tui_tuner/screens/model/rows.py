@@ -5,8 +5,8 @@ from rich.text import Text
 
 from tui_tuner.planning.local_models import LocalModel
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.model.catalogue import Entry
 from tui_tuner.screens.model.memory import fit
 from tui_tuner.screens.outlook import Outlook

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from tui_tuner.planning.hub.search import HubModel
 from tui_tuner.planning.local_models import LocalAdapter, LocalModel
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.model import details, rows
 from tui_tuner.screens.model.adapters import choose_adapter
 from tui_tuner.screens.model.catalogue import Entry, entries, entry_facts, name_decision

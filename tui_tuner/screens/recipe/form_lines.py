@@ -6,8 +6,8 @@ from rich.text import Text
 
 from tui_tuner.recipe.schema import allowed_words, description_of
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.recipe.field_values import value_words
 from tui_tuner.screens.recipe.form_rows import FormRow
 

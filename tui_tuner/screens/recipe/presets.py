@@ -7,8 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from tui_tuner.screens.draft import Draft, Path
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.outlook import Outlook, look_ahead
 from tui_tuner.screens.recipe.field_values import value_words, with_field
 from tui_tuner.screens.recipe.form_rows import dotted

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from tui_tuner.recipe.schema import allowed_words
 from tui_tuner.screens.dialogs.pick import Pick
 from tui_tuner.screens.draft_file import draft_toml
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.outlook import Outlook, look_ahead
 from tui_tuner.screens.recipe import field_values, side_panels
 from tui_tuner.screens.recipe.field_words import field_words

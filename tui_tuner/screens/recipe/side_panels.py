@@ -7,8 +7,8 @@ from tui_tuner.plan import MemoryEstimate, RunPlan
 from tui_tuner.planning.schedule import learning_rate_factor
 from tui_tuner.planning.speed import speed_words
 from tui_tuner.safe_text import visible
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.marks import start_obstacle
 from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.targets.cost import memory_words

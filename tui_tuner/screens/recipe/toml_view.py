@@ -38,6 +38,6 @@ class TomlView(Dialog[None]):
         self.query_one(VerticalScroll).focus()
 
     def action_copy(self) -> None:
-        from tui_tuner.screens.clipboard import copy_text
+        from tui_tuner.screens.terminal.clipboard import copy_text
 
         copy_text(self.app, self._text)

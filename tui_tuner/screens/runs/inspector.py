@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from tui_tuner.events import RunState
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks, inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks, inks_of
 from tui_tuner.screens.runs.catalogue import RunEntry
 from tui_tuner.screens.runs.differences import Difference
 from tui_tuner.screens.widgets.plot import Axes, Series, plot

@@ -7,8 +7,8 @@ from rich.style import Style
 from rich.text import Text
 
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.runs.catalogue import RunEntry
 from tui_tuner.screens.widgets.bars import bar, sparkline
 from tui_tuner.starter import model_title

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 from tui_tuner.errors import MachineError, TunerError
 from tui_tuner.hosting.known_folders import known_folders
 from tui_tuner.screens.empty_words import empty_words
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.runs.catalogue import RunCatalogue, RunEntry
 from tui_tuner.screens.runs.comparison import ComparedRun, ComparisonDialog
 from tui_tuner.screens.runs.differences import recipe_differences

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from tui_tuner.safe_text import one_line
 from tui_tuner.screens.dialogs.dialog import Dialog
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.sources.results import Result, path_problem, result_at
 from tui_tuner.screens.widgets.line_list import LineList

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks
 from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.targets.cost import capacity_words, cost_lines, cost_words
 from tui_tuner.screens.targets.ranks import LOOKING, RankChoice, can_choose, rank_choices, rank_lines

@@ -4,8 +4,8 @@ from rich.text import Text
 
 from tui_tuner.plan import MemoryEstimate
 from tui_tuner.planning.capacity import Capacity, adapter_capacity
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.outlook import Outlook
 from tui_tuner.screens.widgets.bars import bar
 from tui_tuner.units import file_size, memory, short_count

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from tui_tuner.plan import AdapterPlan, MemoryEstimate
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.outlook import Outlook, look_ahead
 from tui_tuner.screens.targets.edits import RANKS
 from tui_tuner.units import file_size, memory, short_count

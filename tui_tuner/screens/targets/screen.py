@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from tui_tuner.planning.model_facts import BaseModel
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.outlook import Outlook, look_ahead
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station

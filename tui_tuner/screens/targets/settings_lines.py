@@ -4,8 +4,8 @@ from rich.text import Text
 
 from tui_tuner.plan import AdapterPlan
 from tui_tuner.screens.draft import Draft
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.targets.edits import RANKS
 
 VARIANT_WORDS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "rslora+dora": "rsLoRA + DoRA"}

@@ -3,8 +3,8 @@
 from rich.text import Text
 
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.targets.module_tree import Row, State
 from tui_tuner.screens.widgets.bars import bar
 from tui_tuner.units import short_count

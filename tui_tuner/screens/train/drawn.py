@@ -7,8 +7,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks, inks_of
 
 Draw = Callable[[Size, Glyphs, Inks], list[Text]]
 

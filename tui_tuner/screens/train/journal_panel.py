@@ -9,8 +9,8 @@ from textual.content import Content
 
 from tui_tuner.events import RunState
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks, inks_of
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks, inks_of
 from tui_tuner.screens.train.help_words import journal_help
 from tui_tuner.screens.train.journal_lines import JournalLine, journal_lines
 from tui_tuner.screens.widgets.line_list import LineList

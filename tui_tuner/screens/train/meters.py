@@ -9,8 +9,8 @@ from rich.text import Text
 from tui_tuner.events import RunState
 from tui_tuner.hardware import GpuMeters
 from tui_tuner.plan import MemoryEstimate
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.screens.widgets.bars import bar, sparkline
 from tui_tuner.units import GIB, memory, rate, short_count
 

@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
 from tui_tuner.events import RunState
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import Inks
 from tui_tuner.screens.train.drawn import Drawn
 from tui_tuner.screens.train.help_words import SAMPLES, gauges_help, loss_help
 from tui_tuner.screens.train.meters import Gauges, gauge_lines

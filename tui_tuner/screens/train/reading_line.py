@@ -2,7 +2,7 @@
 
 from textual.widgets import Static
 
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.train.reading import Reading
 

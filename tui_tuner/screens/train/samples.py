@@ -4,8 +4,8 @@ from rich.text import Text
 
 from tui_tuner.events import RunState, SampleGenerated
 from tui_tuner.safe_text import one_line, visible
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 
 MAX_SHOWN = 6
 

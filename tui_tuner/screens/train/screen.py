@@ -19,7 +19,7 @@ from tui_tuner.events import RunState
 from tui_tuner.hardware import GpuMeters, process_memory
 from tui_tuner.hosting.run_view import RunView
 from tui_tuner.screens.empty_words import empty_words
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
 from tui_tuner.screens.train.journal_panel import JournalPanel

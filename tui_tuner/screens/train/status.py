@@ -7,7 +7,7 @@ from textual.content import Content
 from tui_tuner.events import Outcome
 from tui_tuner.hosting.run_view import RunView
 from tui_tuner.safe_text import one_line
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.widgets.bars import bar
 from tui_tuner.units import duration
 

@@ -3,8 +3,8 @@
 from rich.text import Text
 
 from tui_tuner.events import Phase, RunState
-from tui_tuner.screens.glyphs import Glyphs
-from tui_tuner.screens.inks import BOLD, Inks
+from tui_tuner.screens.look.glyphs import Glyphs
+from tui_tuner.screens.look.inks import BOLD, Inks
 from tui_tuner.units import count
 
 WHAT = {

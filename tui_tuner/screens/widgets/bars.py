@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 
 
 def bar(share: float, width: int, glyphs: Glyphs, *, has_track: bool = False) -> str:

@@ -10,8 +10,8 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from tui_tuner.screens.glyphs import is_plain
 from tui_tuner.screens.key_names import is_shown, key_name, label_of
+from tui_tuner.screens.look.glyphs import is_plain
 
 HELP_KEYS = ("question_mark", "f1")
 MAX_LABEL = 24

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from rich.text import Text
 
-from tui_tuner.screens.glyphs import Glyphs
+from tui_tuner.screens.look.glyphs import Glyphs
 
 FILLS = "█▓▒▚▞▤"
 ASCII_FILLS = "#=%+*~"
