@@ -49,6 +49,11 @@ class LocalModel:
     def has_weights(self) -> bool:
         return self.base is not None and bool(self.base.facts.weight_files)
 
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether the hub has weights that are not here; a folder has what it has."""
+        return self.place == "cache"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAdapter:
@@ -112,7 +117,7 @@ def _from_cache(model: CachedModel, cached: Sequence[CachedModel]) -> LocalModel
 def _described(source: str, name: str, place: Place, folder: Path, revision: str | None = None) -> LocalModel:
     base, problem = None, None
     try:
-        base = _read(source, folder)
+        base = _read(source, folder, is_hub=place == "cache")
     except ModelError as error:
         problem = error
     facts = base.facts if base is not None else None
@@ -133,11 +138,11 @@ def _described(source: str, name: str, place: Place, folder: Path, revision: str
     )
 
 
-def _read(source: str, folder: Path) -> BaseModel:
-    """As a plan reads it. A model whose weights were not fetched yet is described by its config alone."""
+def _read(source: str, folder: Path, *, is_hub: bool) -> BaseModel:
+    """As a plan reads it. A model whose weights are not there is described by its config alone."""
     section = ModelSection(source=source)
     name = NameDecision(typed=source, loads=source, reason="on this machine")
-    located = LocatedModel(name=name, folder=folder.resolve(), revision=None, is_hub=True, is_complete=True)
+    located = LocatedModel(name=name, folder=folder.resolve(), revision=None, is_hub=is_hub, is_complete=True)
     return read_base_model(located, section)
 
 

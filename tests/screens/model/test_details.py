@@ -49,6 +49,16 @@ def test_a_licence_that_is_not_named_is_a_warning(tmp_path: Path) -> None:
     assert "licence ! none named" in text
 
 
+def test_a_folder_without_weights_is_not_said_to_fetch_them(tmp_path: Path) -> None:
+    folder = hollow_model(tmp_path / "m", QWEN3_8B)
+    for file in folder.glob("*.safetensors*"):
+        file.unlink()
+    about, short = (one(_view(_local(folder))).plain for one in (about_text, short_text))
+    assert "weights ! none in this folder: put its .safetensors files there" in _words(about)
+    assert "no weights" in short
+    assert "fetch" not in about + short
+
+
 def test_a_failure_comes_first_with_what_to_do() -> None:
     entry = Entry(source="x/y", name="x/y")
     failure = ModelError("x/y is gated.", "Accept its terms.")

@@ -18,6 +18,7 @@ from tui_tuner.screens.data.rows import SampleRow, number_width, row_header, row
 from tui_tuner.screens.look.glyphs import Glyphs
 from tui_tuner.screens.look.inks import inks_of
 from tui_tuner.screens.widgets.line_list import LineList
+from tui_tuner.screens.widgets.list_header import ListHeader
 
 
 class RowsPanel(Vertical):
@@ -33,8 +34,9 @@ class RowsPanel(Vertical):
         self._cutoff: int | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(classes="rows-header")
-        yield LineList(self._draw, name="rows", classes="-picker", opens="read")
+        rows = LineList(self._draw, name="rows", classes="-picker", opens="read")
+        yield ListHeader(lambda width: Content(row_header(width, self._numbers)), rows, classes="rows-header")
+        yield rows
 
     @property
     def listed(self) -> LineList:
@@ -87,8 +89,7 @@ class RowsPanel(Vertical):
         total = f" of {self._labels.num_rows:,}" if self._labels and self._rows is not None else ""
         self.border_title = Content(f"Rows · {shown}{total}")
         self.border_subtitle = Content(visible(self.filter)[:22])
-        width = self.listed.size.width or 23
-        self.query_one(".rows-header", Static).update(Content(row_header(width, self._numbers)))
+        self.query_one(ListHeader).refresh()
         self.listed.redraw(self.count)
 
     @property

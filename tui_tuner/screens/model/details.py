@@ -41,6 +41,8 @@ class View:
 
 NO_LICENCE = "none named: read its card before you pass on what you train"
 NO_TEMPLATE = 'none: "plain" is used, which any model can learn'
+TO_FETCH = "not here yet: fetched before training"
+NO_WEIGHTS = "none in this folder: put its .safetensors files there"
 
 
 def facts_text(facts: ModelFacts, inks: Inks) -> Text:
@@ -70,7 +72,7 @@ def _standing(model: LocalModel, glyphs: Glyphs, inks: Inks) -> Iterator[Text]:
         said = f"{facts.stored_quantization or facts.dtype}, {file_size(facts.weight_bytes)}, {files}"
         yield _signed("weights", said, True, glyphs, inks)
     elif facts is not None:
-        yield _signed("weights", "not here yet: fetched before training", False, glyphs, inks)
+        yield _signed("weights", TO_FETCH if model.can_be_fetched else NO_WEIGHTS, False, glyphs, inks)
     yield _signed("licence", model.licence or NO_LICENCE, bool(model.licence), glyphs, inks)
     yield _signed("template", "comes with one" if model.has_template else NO_TEMPLATE, model.has_template, glyphs, inks)
     if not model.has_tokenizer:
@@ -158,12 +160,18 @@ def short_text(view: View) -> Text:
     for label, is_good in (
         (f"licence {model.licence or 'not named'}", bool(model.licence)),
         ("chat template" if model.has_template else "no chat template", model.has_template),
-        ("weights here" if model.has_weights else "weights to fetch", model.has_weights),
+        (_weights_word(model), model.has_weights),
     ):
         sign, style = (glyphs.done, inks.success) if is_good else (glyphs.attention, inks.warning)
         text.append(f"{sign} ", style=style)
         text.append(f"{one_line(label, 30)}  ", style=inks.muted)
     return text.append("\n").append_text(_name_line(view))
+
+
+def _weights_word(model: LocalModel) -> str:
+    if model.has_weights:
+        return "weights here"
+    return "weights to fetch" if model.can_be_fetched else "no weights"
 
 
 def _name_line(view: View) -> Text:

@@ -50,7 +50,7 @@ def _append_local(line: Text, model: LocalModel, glyphs: Glyphs, inks: Inks) -> 
         line.append(one_line(model.problem.message if model.problem else "", 60), style=inks.muted)
         return
     facts = model.base.facts
-    size = file_size(model.num_bytes) if model.has_weights else "to fetch"
+    size = file_size(model.num_bytes) if model.has_weights else "to fetch" if model.can_be_fetched else "none"
     cells = _columns(
         short_count(facts.num_parameters) if facts.num_parameters else "?",
         one_line(facts.model_type, 8),

@@ -21,11 +21,11 @@ from tui_tuner.screens.model.help_words import help_words
 from tui_tuner.screens.model.memory_panel import MemoryPanel
 from tui_tuner.screens.model.messages import Found, Looked
 from tui_tuner.screens.outlook import Facts
-from tui_tuner.screens.recipe.sized_panels import SizedPanel
 from tui_tuner.screens.shown import shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
 from tui_tuner.screens.widgets.line_list import LineList
+from tui_tuner.screens.widgets.list_header import ListHeader
 
 HUB_PAUSE = 0.4
 """Seconds without a key before the hub is asked."""
@@ -71,8 +71,9 @@ class ModelScreen(Station):
             yield Input(
                 placeholder="find, or type a folder or a hub id", compact=True, classes="find", select_on_focus=False
             )
-            yield SizedPanel(classes="model-header")
-            yield LineList(self._draw, name="models", classes="-picker", opens="choose")
+            models = LineList(self._draw, name="models", classes="-picker", opens="choose")
+            yield ListHeader(lambda width: rows.header(width, self.inks), models, classes="model-header")
+            yield models
             yield Static(classes="said muted")
             yield MemoryPanel()
             yield Static(classes="short")
@@ -235,7 +236,6 @@ class ModelScreen(Station):
         number = sum(1 for model in self._models if model.base is not None)
         panel.border_title = "Models · looking…" if self._is_looking else f"Models · {number} on this machine"
         panel.border_subtitle = "enter chooses"
-        self.query_one(".model-header", SizedPanel).show(lambda width, _height: rows.header(width, inks))
         self.query_one(".said", Static).update(shown_line(self._said))
         facts = self._facts(entry) if entry is not None else None
         draft = entry.chosen_in(self.tuner.draft) if entry is not None else self.tuner.draft

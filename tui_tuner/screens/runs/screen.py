@@ -31,6 +31,7 @@ from tui_tuner.screens.shown import short_path, shown_line
 from tui_tuner.screens.station import Station
 from tui_tuner.screens.stations import StationName
 from tui_tuner.screens.widgets.line_list import LineList
+from tui_tuner.screens.widgets.list_header import ListHeader
 
 LOOK_SECONDS = 1.0
 EMPTY = (
@@ -103,8 +104,9 @@ class RunsScreen(Station):
     def compose_body(self) -> Iterator[Widget]:
         with Vertical(classes="panel runs-list") as panel:
             panel.border_title = Content("Runs")
-            yield Static(classes="runs-header muted")
-            yield LineList(self._line, name="runs", classes="-picker", opens="open")
+            runs = LineList(self._line, name="runs", classes="-picker", opens="open")
+            yield ListHeader(lambda width: Content(header_line(width)), runs, classes="runs-header muted")
+            yield runs
             yield Static(Content("reading…"), classes="runs-empty")
             yield Static(classes="runs-problem")
             yield Input(placeholder="part of a name or model", classes="runs-filter", compact=True)
@@ -229,9 +231,7 @@ class RunsScreen(Station):
         empty.display = not self._seen
         reason = "No run matches." if self._entries else EMPTY if self._is_listed else "reading…"
         empty.update(empty_words(reason))
-        header = self.query_one(".runs-header", Static)
-        header.display = bool(self._seen)
-        header.update(Content(header_line(max(1, runs.size.width or header.size.width))))
+        self.query_one(ListHeader).display = bool(self._seen)
         self._show_totals()
 
     def _show_totals(self) -> None:
