@@ -170,8 +170,13 @@ def _threads(recipe: Recipe, hardware: Hardware, model: ModelFacts) -> tuple[int
 def _available(recipe: Recipe, hardware: Hardware, gpu: Gpu | None) -> int | None:
     if gpu is None:
         return hardware.ram_free_bytes or None
+    return within_budget(recipe, gpu.free_bytes)
+
+
+def within_budget(recipe: Recipe, free: int) -> int:
+    """Bytes of a GPU that the plan may use."""
     budget = recipe.acceleration.vram
-    return gpu.free_bytes if budget == "auto" else min(gpu.free_bytes, int(budget * GIB))
+    return free if budget == "auto" else min(free, int(budget * GIB))
 
 
 def _dtype(recipe: Recipe, gpu: Gpu | None) -> tuple[Literal["bfloat16", "float32"], str]:

@@ -20,8 +20,8 @@ from tui_tuner.planning.machine_plan import (
     device_name,
     machine_problems,
     quantised_module_problems,
+    within_budget,
 )
-from tui_tuner.planning.memory import GIB
 from tui_tuner.planning.model_facts import BaseModel, model_folder, read_base_model
 from tui_tuner.planning.model_source import LocatedModel, locate_model
 from tui_tuner.planning.schedule import make_schedule
@@ -123,10 +123,8 @@ def refine_plan(plan: RunPlan, data: DataFacts) -> RunPlan:
 
 def _available(plan: RunPlan) -> int | None:
     """What was free when the plan was made, or the recipe's budget where that has become less since."""
-    available, budget = plan.memory.available, plan.recipe.acceleration.vram
-    if available is None or plan.device == "cpu" or budget == "auto":
-        return available
-    return min(available, int(budget * GIB))
+    available = plan.memory.available
+    return available if available is None or plan.device == "cpu" else within_budget(plan.recipe, available)
 
 
 def _with_speed(plan: RunPlan, hardware: Hardware, measured: Sequence[MeasuredSpeed]) -> RunPlan:

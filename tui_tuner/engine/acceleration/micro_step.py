@@ -26,8 +26,9 @@ class MicroStep:
 
     def num_tokens(self, batch: MicroBatch) -> int:
         """That go through the layers, packs filled up."""
-        is_padded = self.fixed is not None and self.fixed.fits(document_lengths(batch))
-        return self.fixed.tokens if self.fixed is not None and is_padded else batch.num_tokens
+        if self.fixed is not None and self.fixed.fits(document_lengths(batch)):
+            return self.fixed.tokens
+        return batch.num_tokens
 
     def __call__(self, batch: MicroBatch, factor: Tensor) -> Tensor:
         """`add_gradients` of a batch on the device."""
