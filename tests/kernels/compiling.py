@@ -65,6 +65,7 @@ def _launch_all() -> None:
     from tui_tuner.kernels import linear_cross_entropy as head
     from tui_tuner.kernels.attention import kernel as attention
     from tui_tuner.kernels.documents import batch_of
+    from tui_tuner.kernels.lora import gated_sums
     from tui_tuner.kernels.self_test import OPERATIONS
 
     for name, checks in OPERATIONS:
@@ -84,6 +85,8 @@ def _launch_all() -> None:
     gated_rows.forward_kernel(gate, up, "silu", product, fp8_rows.empty_rows(product))
     into = gated_product.GatedGradients(gate, up, product)
     gated_rows.backward_kernel(product, gate, up, "silu", into, torch.zeros(8192), fp8_rows.empty_rows(wide))
+    one = gated_sums.ThinSum(gate[:, :16], torch.zeros(16, 4096))
+    gated_sums.backward_kernel(product, gate, up, "silu", gated_sums.ThinSums(None, one, None))
     copy = torch.zeros(50, 40, dtype=torch.bfloat16)
     flat = flat_parameters.flat_parameters([flat_parameters.FlatParameter((50, 40), 0, copy, 2.0)], CPU)
     flat_parameters.refresh_copies_kernel(flat)

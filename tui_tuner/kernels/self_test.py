@@ -23,9 +23,9 @@ from tui_tuner.kernels import (
 )
 from tui_tuner.kernels.attention import causal as attention
 from tui_tuner.kernels.checking import Check
+from tui_tuner.kernels.lora import gated_ranks, gated_sums, placing, thin_product
 from tui_tuner.kernels.lora import gradients as adapter_gradients
 from tui_tuner.kernels.lora import linear as lora_linear
-from tui_tuner.kernels.lora import placing, thin_product
 from tui_tuner.kernels.lora import plain as lora_plain
 
 OPERATIONS: tuple[tuple[str, Callable[[torch.device], Iterator[Check]]], ...] = (
@@ -33,6 +33,8 @@ OPERATIONS: tuple[tuple[str, Callable[[torch.device], Iterator[Check]]], ...] = 
     ("LayerNorm", layer_norm.checks),
     ("RoPE", rope.checks),
     ("SwiGLU and GEGLU", gated_product.checks),
+    ("gated product with x A^T", gated_ranks.checks),
+    ("gated product with adapters' sums", gated_sums.checks),
     ("attention", attention.checks),
     ("cross entropy", cross_entropy.checks),
     ("linear + cross entropy", linear_cross_entropy.checks),

@@ -25,6 +25,7 @@ TRAINED = [
     ("llama_biases", 'adapter.variant="dora"'),
     ("gemma3", 'adapter.variant="dora"'),
     ("granite_multipliers", 'adapter.variant="dora"'),
+    ("llama", "adapter.rank=80"),
     ("llama", f"adapter.modules_to_save={NORMS}"),
     ("cohere", 'adapter.modules_to_save=["norm", "input_layernorm"]'),
     ("cohere2", 'adapter.variant="dora"'),

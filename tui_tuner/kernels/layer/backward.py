@@ -5,7 +5,8 @@ What was not kept is made again here: of the products those of q, k, v and of ga
 after it was not kept), and attention only where its output was not kept. Buffers are written over as soon as they were
 read for the last time: gate and up become their own gradients, and the gradient of their product becomes the product.
 An adapter's gradient needs the input of its product, which for kept products is only there after the norm's backward
-pass has made it again; so it comes last in each part.
+pass has made it again; so it comes last in each part. Only those that want the gated product or the gradients of gate
+and up are added where these are made, which are the widest tensors of a layer.
 """
 
 from dataclasses import replace
@@ -35,9 +36,11 @@ from tui_tuner.kernels.layer.parts import Batch, Layer, NormWeight, Projections
 from tui_tuner.kernels.layer.plain import Masks
 from tui_tuner.kernels.layer.saved import Saved
 from tui_tuner.kernels.layer.workspace import Workspace
+from tui_tuner.kernels.lora import gated_sums
 from tui_tuner.kernels.lora import linear as lora_linear
 from tui_tuner.kernels.lora.fp8 import Fp8LoraWeight
-from tui_tuner.kernels.lora.gradients import add_adapter_gradients
+from tui_tuner.kernels.lora.gated_sums import ThinSum, ThinSums
+from tui_tuner.kernels.lora.gradients import add_a_gradients, add_b_gradients
 from tui_tuner.kernels.lora.layout import Extended
 from tui_tuner.kernels.lora.linear import AnyWeight
 from tui_tuner.kernels.rms_norm import Into, Norm, Normed
@@ -80,18 +83,10 @@ def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, s
     branch = _branch(grad, layer.output_norm, (saved.mlp_output, saved.mlp_rstd), layer.down, (layer, space))
     product, down = input_buffer(space, "product", tokens, layer.down), weights.down()
     _through(branch, layer.down, down, product.wide, saved.masks)
-    gate, up = gate_up.wide.split(shape.intermediate, dim=1)
-    into = GatedGradients(gate, up, product.wide)
-    if isinstance(weights.gate_up, Fp8LoraWeight):
-        eight, factors = (
-            space.eight("grad_gate_up", tokens, 2 * shape.intermediate),
-            weights.gate_up.base.column_factors,
-        )
-        gated_rows.backward(product.wide, gate, up, shape.activation, into, factors, eight)
-        gate_up = replace(gate_up, eight=eight)
-    else:
-        gated_product.backward(product.wide, gate, up, shape.activation, into)
-    _adapters(branch, product.wide, layer.down, down, ranks_of(saved, layer.columns.down), saved.masks)
+    sums = _sums(branch, layer, saved)
+    gate_up = _through_gate(product.wide, gate_up, layer, weights.gate_up, space, sums)
+    ranks = ranks_of(saved, layer.columns.down)
+    _adapters(branch, product.wide, layer.down, down, ranks, saved.masks, adds_a=sums is None)
     grad_normed = space.matrix("hidden", *read.shape)
     _through(gate_up, layer.gate_up, weights.gate_up, grad_normed, saved.masks)
     rstd = saved.input_rstd if layer.mlp_norm is None else saved.middle_rstd
@@ -99,7 +94,52 @@ def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, s
         grad_normed, Normed(read, rstd, read), layer.mlp_norm or layer.input_norm, shape.norm, grad.wide, grad.wide,
         None if has_normed else normed.wide,
     )  # fmt: skip
-    _adapters(gate_up, normed.wide, layer.gate_up, weights.gate_up, ranks_of(saved, layer.columns.gate_up), saved.masks)
+    ranks = ranks_of(saved, layer.columns.gate_up)
+    _adapters(gate_up, normed.wide, layer.gate_up, weights.gate_up, ranks, saved.masks, adds_b=sums is None)
+
+
+def _sums(grad: Extended, layer: Layer, saved: Saved) -> ThinSums | None:
+    """Gradients of adapters that are added while those of gate and up are made, before their product is forgotten; None
+    where each is a product of its own: for a base in 8 bits, many ranks, or adapters of `down` beside it.
+    """
+    known = ranks_of(saved, layer.columns.gate_up)
+    if known is None or layer.down.plain or layer.gate_up.is_in_fp8:
+        return None
+    down = () if layer.down.places is None else layer.down.places.adapters
+    gate, up = (_of_half(half, layer, known) for half in range(2))
+    sums = ThinSums(next((ThinSum(grad.ranks[:, one.ranks], one.a) for one in down), None), gate, up)
+    return sums if sums.rank <= gated_sums.MOST_RANKS else None
+
+
+def _of_half(half: int, layer: Layer, ranks: Tensor) -> ThinSum | None:
+    """dB of gate (0) or of up (1), which may be half of one projection's. ranks: x A^T of both."""
+    size = layer.shape.intermediate
+    for one in () if layer.gate_up.places is None else layer.gate_up.places.adapters:
+        start = half * size - one.rows.start
+        if 0 <= start < len(one.b):
+            return ThinSum(ranks[:, one.ranks], one.b[start : start + size].T, one.scaling)
+    return None
+
+
+def _through_gate(
+    grad: Tensor, gate_up: Extended, layer: Layer, weight: AnyWeight, space: Workspace, sums: ThinSums | None
+) -> Extended:
+    """`gate_up` becomes its gradient, and `grad`, of the gated product, that product, unless `sums` did with it what is
+    to be done.
+    """
+    shape = layer.shape
+    gate, up = gate_up.wide.split(shape.intermediate, dim=1)
+    if isinstance(weight, Fp8LoraWeight):
+        eight, factors = space.eight("grad_gate_up", *gate_up.wide.shape), weight.base.column_factors
+        gated_rows.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, grad), factors, eight)
+        return replace(gate_up, eight=eight)
+    if sums is None:
+        gated_product.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, grad))
+    elif sums.rank == 0:
+        gated_product.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, None))
+    else:
+        gated_sums.backward(grad, gate, up, shape.activation, sums)
+    return gate_up
 
 
 def _through_output(
@@ -214,9 +254,20 @@ def _through(
 
 
 def _adapters(
-    grad: Extended, x: Tensor, projections: Projections, weight: AnyWeight, ranks: Tensor | None, masks: Masks | None
+    grad: Extended,
+    x: Tensor,
+    projections: Projections,
+    weight: AnyWeight,
+    ranks: Tensor | None,
+    masks: Masks | None,
+    *,
+    adds_a: bool = True,
+    adds_b: bool = True,
 ) -> None:
-    """Add the gradients of adapters. ranks: x A^T, as the layer kept it."""
+    """Add the gradients of adapters, all or those that are not there yet. ranks: x A^T, as the layer kept it."""
     if projections.places is not None and ranks is not None:
-        add_adapter_gradients(grad, Extended(x, ranks), projections.places)
+        if adds_b:
+            add_b_gradients(grad.wide, ranks, projections.places)
+        if adds_a:
+            add_a_gradients(grad.ranks, x, projections.places)
     plain.add_gradients(grad.wide, x, projections, weight, masks)

@@ -14,10 +14,11 @@ from tui_tuner.kernels import gated_product, gated_rows, rms_norm, rope
 from tui_tuner.kernels.attention import causal as attention
 from tui_tuner.kernels.attention.causal import Attended, Inputs
 from tui_tuner.kernels.layer import plain
-from tui_tuner.kernels.layer.parts import Batch, Layer, Policy, Projections
+from tui_tuner.kernels.layer.parts import Batch, Layer, LayerShape, Policy, Projections
 from tui_tuner.kernels.layer.plain import Masks
 from tui_tuner.kernels.layer.saved import Saved
 from tui_tuner.kernels.layer.workspace import Workspace
+from tui_tuner.kernels.lora import gated_ranks
 from tui_tuner.kernels.lora import linear as lora_linear
 from tui_tuner.kernels.lora.layout import Extended
 from tui_tuner.kernels.lora.linear import AnyWeight
@@ -136,8 +137,16 @@ def project(
     is_again: bool = False,
 ) -> None:
     """The product, whose ranks are noted in `ranks`, or taken from there where it is made again."""
-    lora_linear.forward(x, weight, out, residual=residual, ranks=ranks if is_again else None)
-    if ranks is not None and not is_again:
+    if is_again and ranks is not None:
+        lora_linear.take_ranks(x, weight, ranks)
+    else:
+        _fill_ranks(x, weight, ranks)
+    lora_linear.multiply(x, weight, out, residual)
+
+
+def _fill_ranks(x: Extended, weight: AnyWeight, ranks: Tensor | None) -> None:
+    lora_linear.fill_ranks(x, weight)
+    if ranks is not None:
         ranks.copy_(x.ranks[:, : weight.layout.rank])
 
 
@@ -270,23 +279,33 @@ def _rest(saved: Saved, result: Tensor, layer: Layer, weights: RestWeights, spac
     normed = join_attention(saved, middle, layer, weights.o(), space)
     gate_up = project_gate_up(normed, saved, layer, weights.gate_up, space)
     shape = layer.shape
-    product = input_buffer(space, "product", len(result), layer.down)
-    gate, up = gate_up.wide.split(shape.intermediate, dim=1)
-    if product.eight is None:
-        gated_product.forward(gate, up, shape.activation, product.wide)
-    else:
-        gated_rows.forward(gate, up, shape.activation, product.wide, product.eight)
-    ranks, down = ranks_of(saved, layer.columns.down), weights.down()
+    product, down = input_buffer(space, "product", len(result), layer.down), weights.down()
+    _gate(gate_up.wide.split(shape.intermediate, dim=1), product, down, ranks_of(saved, layer.columns.down), shape)
     if layer.output_norm is None and shape.residual_multiplier == 1.0 and layer.down.is_one_product:
-        project(product, down, result, ranks, residual=middle)
+        lora_linear.multiply(product, down, result, middle)
         return
     output = space.matrix("hidden", *result.shape) if saved.mlp_output is None else saved.mlp_output
-    project(product, down, output, ranks)
+    lora_linear.multiply(product, down, output)
     plain.add_adapters(product.wide, output, layer.down, down, saved.masks)
     if layer.output_norm is not None:
         into = Into(output=space.matrix("branch", *result.shape), rstd=saved.mlp_rstd)
         output = rms_norm.forward(output, layer.output_norm.weight, shape.norm, into=into).output
     torch.add(middle, output, alpha=shape.residual_multiplier, out=result)
+
+
+def _gate(
+    gate_up: tuple[Tensor, ...], product: Extended, down: AnyWeight, ranks: Tensor | None, shape: LayerShape
+) -> None:
+    """The gated product and its ranks, as it is made where they are few; noted in `ranks`."""
+    (gate, up), rank = gate_up, down.layout.rank
+    if product.eight is None and 0 < rank <= gated_ranks.MOST_RANKS:
+        gated_ranks.forward(gate, up, shape.activation, product.wide, down.a[:rank], product.ranks, ranks)
+        return
+    if product.eight is None:
+        gated_product.forward(gate, up, shape.activation, product.wide)
+    else:
+        gated_rows.forward(gate, up, shape.activation, product.wide, product.eight)
+    _fill_ranks(product, down, ranks)
 
 
 def attended_of(saved: Saved, layer: Layer) -> Attended:

@@ -15,14 +15,24 @@ from tui_tuner.kernels.wide_product import add_product, wide_product
 
 
 def add_adapter_gradients(dy: Extended, x: Extended, places: GradientPlaces) -> None:
-    """Rows of all four tensors may be spaced. One product for each B, and one for all A, which share x."""
+    """Rows of all four tensors may be spaced."""
+    add_b_gradients(dy.wide, x.ranks, places)
+    add_a_gradients(dy.ranks, x.wide, places)
+
+
+def add_b_gradients(dy: Tensor, ranks: Tensor, places: GradientPlaces) -> None:
+    """dB += scaling dy^T t, one product for each. ranks: t [T, R]."""
+    for adapter in places.adapters:
+        add_product(adapter.b, dy[:, adapter.rows].T, ranks[:, adapter.ranks], adapter.scaling)
+
+
+def add_a_gradients(ranks: Tensor, x: Tensor, places: GradientPlaces) -> None:
+    """dA += dt^T x, one product for all, which share x. ranks: dt [T, R]."""
     adapters = places.adapters
-    for adapter in adapters:
-        add_product(adapter.b, dy.wide[:, adapter.rows].T, x.ranks[:, adapter.ranks], adapter.scaling)
     if len(adapters) == 1:
-        add_product(adapters[0].a, dy.ranks[:, adapters[0].ranks].T, x.wide)
+        add_product(adapters[0].a, ranks[:, adapters[0].ranks].T, x)
     elif adapters:
-        grad_a = wide_product(dy.ranks[:, : adapters[-1].ranks.stop].T, x.wide, places.flat.dtype)
+        grad_a = wide_product(ranks[:, : adapters[-1].ranks.stop].T, x, places.flat.dtype)
         torch._foreach_add_([adapter.a for adapter in adapters], [grad_a[adapter.ranks] for adapter in adapters])
 
 

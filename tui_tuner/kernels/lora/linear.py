@@ -33,19 +33,28 @@ from tui_tuner.kernels.lora.layout import (
 AnyWeight = LoraWeight | Fp8LoraWeight
 
 
-def forward(
-    x: Extended, weight: AnyWeight, out: Tensor, *, residual: Tensor | None = None, ranks: Tensor | None = None
-) -> Tensor:
-    """Fills `x.ranks` and `out` [T, out].
+def forward(x: Extended, weight: AnyWeight, out: Tensor, *, residual: Tensor | None = None) -> Tensor:
+    """Fills `x.ranks` and `out` [T, out]. residual: added; may be `out`."""
+    fill_ranks(x, weight)
+    return multiply(x, weight, out, residual)
 
-    residual: added; may be `out`. ranks: x A^T [T, sum of the ranks], where it is known already.
-    """
-    if ranks is None:
-        fill_ranks(x, weight)
-    elif weight.layout.padded_rank > 0:
+
+def fill_ranks(x: Extended, weight: AnyWeight) -> None:
+    """x A^T into `x.ranks`: the first step of forward."""
+    if weight.layout.padded_rank > 0:
+        torch.mm(x.wide, weight.a.T, out=x.ranks)
+
+
+def take_ranks(x: Extended, weight: AnyWeight, ranks: Tensor) -> None:
+    """The first step of forward where x A^T [T, sum of the ranks] is known already."""
+    if weight.layout.padded_rank > 0:
         x.ranks[:, : weight.layout.rank].copy_(ranks)
         # What lay there may be no number, and no number times 0 is none.
         x.ranks[:, weight.layout.rank :].zero_()
+
+
+def multiply(x: Extended, weight: AnyWeight, out: Tensor, residual: Tensor | None = None) -> Tensor:
+    """The last step of forward: `out` from `x` with its ranks."""
     if isinstance(weight, Fp8LoraWeight):
         return lora_fp8.forward(x, weight, out, residual)
     add = residual is not None
@@ -55,12 +64,6 @@ def forward(
         return _product(x.joined, weight.base_and_b.T, out, weight.bias, add)
     _product(x.wide, weight.base.T, out, weight.bias, add)
     return out.addmm_(x.ranks, weight.b.T) if weight.layout.padded_rank > 0 else out
-
-
-def fill_ranks(x: Extended, weight: AnyWeight) -> None:
-    """x A^T into `x.ranks`, as forward does by the way."""
-    if weight.layout.padded_rank > 0:
-        torch.mm(x.wide, weight.a.T, out=x.ranks)
 
 
 def backward(

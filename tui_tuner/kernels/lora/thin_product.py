@@ -11,7 +11,8 @@ import triton.language as tl
 from torch import Tensor
 
 from tui_tuner.kernels.checking import Check, check_against, timed
-from tui_tuner.kernels.launch import INTERPRETED, on_device_of, rounded, uses_kernel
+from tui_tuner.kernels.launch import on_device_of, rounded, uses_kernel
+from tui_tuner.kernels.tensor_cores import multiplied, padded_ranks
 
 ROWS = 64
 COLUMNS = 128
@@ -63,7 +64,7 @@ def add_kernel(
             total, total.stride(0), left, left.stride(0), right, *right.stride(), into, into.stride(0),
             residual, 0 if residual is None else residual.stride(0), scales,
             tokens, features, left.shape[1], ADD=residual is not None, SCALE=scales is not None,
-            RANKS=max(16, triton.next_power_of_2(left.shape[1])), ROWS=ROWS, COLUMNS=COLUMNS, num_warps=8,
+            RANKS=padded_ranks(left.shape[1]), ROWS=ROWS, COLUMNS=COLUMNS, num_warps=8,
         )  # fmt: skip
     return into
 
@@ -81,10 +82,7 @@ def _add(  # type: ignore[no-untyped-def]
     one = tl.load(left + row * left_row + rank[None, :], (row < tokens) & (rank < ranks)[None, :], 0.0)
     place = right + rank[:, None] * right_row + column * right_column
     other = tl.load(place, (rank < ranks)[:, None] & (column < features), 0.0)
-    if INTERPRETED:
-        # Products of 16-bit numbers are wrong there.
-        one, other = one.to(tl.float32), other.to(tl.float32)
-    product = tl.dot(one, other, input_precision="ieee")
+    product = multiplied(one, other)
     value = tl.load(total + row * total_row + column, inside, 0.0).to(tl.float32)
     if SCALE:
         value *= tl.load(scales + row, row < tokens, 0.0)
