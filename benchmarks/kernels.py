@@ -27,12 +27,15 @@ from tui_tuner.kernels.attention.kernel import Scores, Tile
 from tui_tuner.kernels.attention.path import Path as AttentionPath
 from tui_tuner.kernels.documents import batch_of, pack_of
 from tui_tuner.kernels.gated_product import GatedGradients
+from tui_tuner.kernels.lora import gated_ranks, gated_sums
+from tui_tuner.kernels.lora.gated_sums import ThinSum, ThinSums
 from tui_tuner.kernels.rms_norm import Into, Norm
 from tui_tuner.kernels.rope import Heads, Rotation
 from tui_tuner.kernels.rope_tables import frequencies, tables
 
 GPU = torch.device("cuda")
 DTYPE = torch.bfloat16
+RANK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,17 @@ def gated_cases(shape: Shape) -> Iterator[Case]:
         "SwiGLU backward in place, product again", shape.name,
         lambda: gated_product.backward(grad, gate, up, "silu", into),
         lambda: torch.autograd.grad(product, leaves, out, retain_graph=True), 6 * grad.nbytes,
+    )  # fmt: skip
+    ranks, of_a = randn(shape.tokens, 3 * RANK), randn(RANK, shape.intermediate)
+    yield Case(
+        "SwiGLU with x A^T", shape.name,
+        lambda: gated_ranks.forward(gate, up, "silu", out, of_a, ranks[:, :RANK], None), None, 3 * grad.nbytes,
+    )  # fmt: skip
+    places = torch.zeros(3 * RANK, shape.intermediate, device=GPU).split(RANK)
+    sums = ThinSums(*(ThinSum(*one) for one in zip(ranks.split(RANK, dim=1), places, strict=True)))
+    yield Case(
+        "SwiGLU backward in place, adapters' gradients", shape.name,
+        lambda: gated_sums.backward(grad, gate, up, "silu", sums), None, 5 * grad.nbytes,
     )  # fmt: skip
     yield Case(
         "GEGLU tanh", shape.name, lambda: gated_product.forward(gate, up, "gelu_tanh", out),
