@@ -1,4 +1,4 @@
-"""The gated product with what adapters take from it, compiled: every type, odd shapes, huge tensors, equal bits."""
+"""The gated product with what adapters take from it, compiled: 16-bit types, odd shapes, huge tensors, equal bits."""
 
 import pytest
 import torch
@@ -15,8 +15,8 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU; none is visible"),
 ]
 GPU = torch.device("cuda")
-DTYPES = [torch.bfloat16, torch.float16, torch.float32]
-SHAPES = [(1, 1), (77, 4864), (3, 1001), (4100, 256)]
+DTYPES = [torch.bfloat16, torch.float16]
+SHAPES = [(1, 1), (77, 4864), (3, 1001), (4100, 6000)]
 
 
 def randn(*shape: int, dtype: torch.dtype = torch.bfloat16, seed: int = 0) -> Tensor:

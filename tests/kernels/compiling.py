@@ -1,5 +1,5 @@
-"""Compiles every kernel for a Hopper GPU on a machine without one, and prints the names: `python -m
-tests.kernels.compiling`. It runs none. Asserts nothing.
+"""Compiles every kernel for a Hopper GPU on a machine without one, and prints their names and bytes of shared memory:
+`python -m tests.kernels.compiling`. It runs none. Asserts nothing.
 
 Triton's interpreter, which the other tests run kernels in, takes programs that its compiler refuses.
 """
@@ -50,8 +50,8 @@ def main() -> None:
         )
         if form not in seen:
             seen.add(form)
-            run(self, *arguments, **options | {"warmup": True})
-            sys.stdout.write(f"{form[0]} {form[1]}\n")
+            compiled: Any = run(self, *arguments, **options | {"warmup": True})
+            sys.stdout.write(f"{form[0]} {form[1]} {compiled.metadata.shared}\n")
 
     JITFunction.run = compile_only
     # Before the other kernels take the name from there.
@@ -65,7 +65,7 @@ def _launch_all() -> None:
     from tui_tuner.kernels import linear_cross_entropy as head
     from tui_tuner.kernels.attention import kernel as attention
     from tui_tuner.kernels.documents import batch_of
-    from tui_tuner.kernels.lora import gated_sums
+    from tui_tuner.kernels.lora import gated_ranks, gated_sums
     from tui_tuner.kernels.self_test import OPERATIONS
 
     for name, checks in OPERATIONS:
@@ -85,8 +85,14 @@ def _launch_all() -> None:
     gated_rows.forward_kernel(gate, up, "silu", product, fp8_rows.empty_rows(product))
     into = gated_product.GatedGradients(gate, up, product)
     gated_rows.backward_kernel(product, gate, up, "silu", into, torch.zeros(8192), fp8_rows.empty_rows(wide))
-    one = gated_sums.ThinSum(gate[:, :16], torch.zeros(16, 4096))
-    gated_sums.backward_kernel(product, gate, up, "silu", gated_sums.ThinSums(None, one, None))
+    for rank in (16, 64):
+        one, a = (
+            gated_sums.ThinSum(gate[:, :rank], torch.zeros(rank, 4096)),
+            torch.zeros(rank, 4096, dtype=torch.bfloat16),
+        )
+        for sums in (gated_sums.ThinSums(None, one, None), gated_sums.ThinSums(one, one, one)):
+            gated_sums.backward_kernel(product, gate, up, "silu", sums)
+        gated_ranks.forward_kernel(gate, up, "silu", product, a, torch.empty(4, 64).bfloat16(), gate[:, :rank])
     copy = torch.zeros(50, 40, dtype=torch.bfloat16)
     flat = flat_parameters.flat_parameters([flat_parameters.FlatParameter((50, 40), 0, copy, 2.0)], CPU)
     flat_parameters.refresh_copies_kernel(flat)

@@ -9,6 +9,8 @@ from pathlib import Path
 from tui_tuner import kernels
 
 LAUNCH = re.compile(r"^ +(_\w+)\[\w*[(\w]", re.MULTILINE)
+CONSUMER_SHARED_BYTES = 99 * 1024
+"""What a program may have on GPUs of compute capability 8.6, 8.9 and 12.0; a Hopper GPU gives 227 KiB."""
 EITHER = re.compile(r"\((_\w+) if .+ else (_\w+)\)\[")
 
 
@@ -23,11 +25,12 @@ def launched() -> set[tuple[str, str]]:
     return found
 
 
-def test_every_kernel_compiles_for_a_gpu() -> None:
+def test_every_kernel_compiles_for_a_gpu_and_leaves_room_on_smaller_ones() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     command = [sys.executable, "-m", "tests.kernels.compiling"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    compiled = {tuple(line.split()) for line in done.stdout.splitlines()}
+    compiled = [line.split() for line in done.stdout.splitlines()]
     assert len(launched()) > 20
-    assert launched() - compiled == set()
+    assert launched() - {(module, name) for module, name, _ in compiled} == set()
+    assert [kernel for kernel in compiled if int(kernel[2]) > CONSUMER_SHARED_BYTES] == []

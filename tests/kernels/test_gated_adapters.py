@@ -11,11 +11,12 @@ from tui_tuner.kernels.lora import gated_ranks, gated_sums
 from tui_tuner.kernels.lora.gated_sums import ThinSum, ThinSums
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-ACTIVATIONS: list[Activation] = ["silu", "gelu", "gelu_tanh"]
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-SHAPES = [(1, 1), (70, 100), (300, 272)]
-RANKS = [(16, 8, 4), (16, 0, 64), (0, 3, 0)]
+ACTIVATIONS: list[Activation] = ["silu", "gelu", "gelu_tanh"]
 LIMIT = {torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 4e-3}
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
 def randn(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
@@ -28,10 +29,9 @@ def halves(tokens: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]
     return both[:, :width], both[:, width : 2 * width]
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("rank", [3, 64])
+@every_activation
+@every_dtype
+@pytest.mark.parametrize(("shape", "rank"), [((1, 1), 3), ((40, 130), 16)])
 def test_ranks_are_those_of_the_product_and_then_zeros(
     rank: int, shape: tuple[int, int], dtype: torch.dtype, activation: Activation
 ) -> None:
@@ -47,11 +47,30 @@ def test_ranks_are_those_of_the_product_and_then_zeros(
     assert beside.isnan().sum() == tokens * (80 - rank)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("ranks", RANKS)
-def test_sums_are_added_to_what_is_there(
+@pytest.mark.parametrize("programs", [3, 6, 100])
+def test_parts_of_some_tiles_each_add_up(monkeypatch: pytest.MonkeyPatch, programs: int) -> None:
+    monkeypatch.setattr(gated_ranks, "PROGRAMS", programs)
+    (gate, up), a = halves(40, 700, torch.float32), randn(64, 700)
+    product, ranks = torch.empty_like(gate), torch.empty(40, 64, device=DEVICE)
+    gated_ranks.forward_kernel(gate, up, "silu", product, a, ranks, None)
+    assert product.equal(gated_product.forward_kernel(gate, up, "silu"))
+    assert relative_error(ranks, product.double() @ a.double().T) < LIMIT[torch.float32]
+
+
+@every_activation
+@every_dtype
+@pytest.mark.parametrize("ranks", [(16, 8, 4), (0, 3, 0)])
+def test_sums_in_every_type(ranks: tuple[int, int, int], dtype: torch.dtype, activation: Activation) -> None:
+    assert_sums(ranks, (40, 70), dtype, activation)
+
+
+@pytest.mark.parametrize("ranks", [(16, 0, 64), (1, 1, 0)])
+@pytest.mark.parametrize("shape", [(1, 1), (150, 70)])
+def test_sums_of_several_parts(ranks: tuple[int, int, int], shape: tuple[int, int]) -> None:
+    assert_sums(ranks, shape, torch.float32, "silu")
+
+
+def assert_sums(
     ranks: tuple[int, int, int], shape: tuple[int, int], dtype: torch.dtype, activation: Activation
 ) -> None:
     (tokens, width), (gate, up), grad = shape, halves(*shape, dtype), randn(*shape, dtype=dtype, seed=1)
@@ -75,6 +94,15 @@ def test_sums_are_added_to_what_is_there(
 
 def test_no_adapter_has_no_rank() -> None:
     assert ThinSums(None, None, None).rank == 0
+
+
+def test_more_ranks_than_a_kernel_takes_are_refused() -> None:
+    gate, up = halves(3, 20, torch.float32)
+    wide, narrow = randn(65, 20), torch.empty(3, 65, device=DEVICE)
+    with pytest.raises(ValueError, match="rank 65"):
+        gated_ranks.forward(gate, up, "silu", torch.empty_like(gate), wide, narrow, None)
+    with pytest.raises(ValueError, match="rank 65"):
+        gated_sums.backward(gate, gate, up, "silu", ThinSums(None, ThinSum(narrow, wide), None))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

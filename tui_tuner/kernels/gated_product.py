@@ -128,9 +128,7 @@ def _forward(  # type: ignore[no-untyped-def]
     inside = column < width
     gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
     up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-    activated, _ = activation_and_slope(gate_value, ACTIVATION)
-    dtype: tl.constexpr = product.dtype.element_ty
-    result = rounded(rounded(activated, dtype).to(tl.float32) * up_value, dtype)
+    result = product_of(gate_value, up_value, product.dtype.element_ty, ACTIVATION)
     tl.store(product + row * product_row + column, result, inside)
 
 
@@ -145,17 +143,31 @@ def _backward(  # type: ignore[no-untyped-def]
     grad_value = tl.load(grad + row * grad_row + column, inside, 0.0).to(tl.float32)
     gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
     up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-    activated, slope = activation_and_slope(gate_value, ACTIVATION)
     dtype: tl.constexpr = grad_gate.dtype.element_ty
-    activated = rounded(activated, dtype).to(tl.float32)
-    tl.store(grad_gate + row * grad_gate_row + column, rounded(grad_value * up_value * slope, dtype), inside)
-    tl.store(grad_up + row * grad_up_row + column, rounded(grad_value * activated, dtype), inside)
+    of_gate, of_up, result = gradients_of(grad_value, gate_value, up_value, dtype, ACTIVATION)
+    tl.store(grad_gate + row * grad_gate_row + column, of_gate, inside)
+    tl.store(grad_up + row * grad_up_row + column, of_up, inside)
     if AGAIN:
-        tl.store(product + row * product_row + column, rounded(activated * up_value, dtype), inside)
+        tl.store(product + row * product_row + column, result, inside)
 
 
 @triton.jit
-def activation_and_slope(gate, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
+def product_of(gate, up, dtype: tl.constexpr, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
+    """activation(gate) * up in `dtype`, of float32 values; for every kernel that makes it."""
+    activated, _ = _activation_and_slope(gate, ACTIVATION)
+    return rounded(rounded(activated, dtype).to(tl.float32) * up, dtype)
+
+
+@triton.jit
+def gradients_of(grad, gate, up, dtype: tl.constexpr, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Those of gate and of up, and the product once more, all in `dtype`."""
+    activated, slope = _activation_and_slope(gate, ACTIVATION)
+    activated = rounded(activated, dtype).to(tl.float32)
+    return rounded(grad * up * slope, dtype), rounded(grad * activated, dtype), rounded(activated * up, dtype)
+
+
+@triton.jit
+def _activation_and_slope(gate, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
     if ACTIVATION == "silu":
         sigmoid = tl.sigmoid(gate)
         return gate * sigmoid, sigmoid * (1.0 + gate * (1.0 - sigmoid))

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tui_tuner.kernels import gated_product
 from tui_tuner.kernels.fp8_rows import Fp8Rows, eight_bits, inverse_of, quantize_rows_reference, scale_of
-from tui_tuner.kernels.gated_product import Activation, GatedGradients, activation_and_slope
-from tui_tuner.kernels.launch import on_device_of, rounded, uses_kernel
+from tui_tuner.kernels.gated_product import Activation, GatedGradients, gradients_of, product_of
+from tui_tuner.kernels.launch import on_device_of, uses_kernel
 
 FORWARD_BLOCK, BACKWARD_BLOCK = 8192, 4096
 WARPS = 32
@@ -113,8 +113,7 @@ def _forward(  # type: ignore[no-untyped-def]
         inside = column < WIDTH
         gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
         up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-        activated, _ = activation_and_slope(gate_value, ACTIVATION)
-        result = rounded(rounded(activated, dtype).to(tl.float32) * up_value, dtype)
+        result = product_of(gate_value, up_value, dtype, ACTIVATION)
         tl.store(product + row * product_row + column, result, inside)
         tops = tl.maximum(tops, tl.abs(result.to(tl.float32)))
     inverse = _inverse_scale(tops, scales + row)
@@ -139,14 +138,11 @@ def _backward(  # type: ignore[no-untyped-def]
         grad_value = tl.load(grad + row * grad_row + column, inside, 0.0).to(tl.float32)
         gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
         up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-        activated, slope = activation_and_slope(gate_value, ACTIVATION)
-        activated = rounded(activated, dtype).to(tl.float32)
-        of_gate = rounded(grad_value * up_value * slope, dtype)
-        of_up = rounded(grad_value * activated, dtype)
+        of_gate, of_up, result = gradients_of(grad_value, gate_value, up_value, dtype, ACTIVATION)
         tl.store(grad_gate + row * grad_gate_row + column, of_gate, inside)
         tl.store(grad_up + row * grad_up_row + column, of_up, inside)
         if AGAIN:
-            tl.store(product + row * product_row + column, rounded(activated * up_value, dtype), inside)
+            tl.store(product + row * product_row + column, result, inside)
         gate_top = tl.abs(of_gate.to(tl.float32) * tl.load(factors + column, inside, 0.0))
         up_top = tl.abs(of_up.to(tl.float32) * tl.load(factors + WIDTH + column, inside, 0.0))
         tops = tl.maximum(tops, tl.maximum(gate_top, up_top))

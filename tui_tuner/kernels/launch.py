@@ -37,6 +37,15 @@ def _num_processors(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
+def split(size: int, tile: int, most: int) -> tuple[int, int]:
+    """Tiles of `size` that a program goes through, and into how many parts, at most `most`, that cuts it: each makes a
+    partial sum, and a second launch adds these up in their order, so that the same bits come out each time.
+    """
+    tiles = triton.cdiv(size, tile)
+    each = triton.cdiv(tiles, max(1, most))
+    return each, triton.cdiv(tiles, each)
+
+
 def warps_for(elements: int) -> int:
     """Warps of a program that holds this many elements of a memory-bound operation."""
     if elements <= 1024:

@@ -45,6 +45,7 @@ from tui_tuner.kernels.lora.layout import Extended
 from tui_tuner.kernels.lora.linear import AnyWeight
 from tui_tuner.kernels.rms_norm import Into, Norm, Normed
 from tui_tuner.kernels.rope import Heads
+from tui_tuner.kernels.tensor_cores import are_made_by_the_way
 
 
 def backward(
@@ -86,6 +87,7 @@ def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, s
     sums = _sums(branch, layer, saved)
     gate_up = _through_gate(product.wide, gate_up, layer, weights.gate_up, space, sums)
     ranks = ranks_of(saved, layer.columns.down)
+    # Where there are sums, nobody asks for the product any more, which is not there.
     _adapters(branch, product.wide, layer.down, down, ranks, saved.masks, adds_a=sums is None)
     grad_normed = space.matrix("hidden", *read.shape)
     _through(gate_up, layer.gate_up, weights.gate_up, grad_normed, saved.masks)
@@ -100,15 +102,17 @@ def _mlp(grad: Extended, layer: Layer, weights: RestWeights, space: Workspace, s
 
 def _sums(grad: Extended, layer: Layer, saved: Saved) -> ThinSums | None:
     """Gradients of adapters that are added while those of gate and up are made, before their product is forgotten; None
-    where each is a product of its own: for a base in 8 bits, many ranks, or adapters of `down` beside it.
+    where each is a product of its own: for a base in 8 bits, adapters of `down` beside it, and what is not made by the
+    way.
     """
     known = ranks_of(saved, layer.columns.gate_up)
-    if known is None or layer.down.plain or layer.gate_up.is_in_fp8:
+    assert known is not None
+    if layer.down.plain or layer.gate_up.is_in_fp8:
         return None
     down = () if layer.down.places is None else layer.down.places.adapters
     gate, up = (_of_half(half, layer, known) for half in range(2))
     sums = ThinSums(next((ThinSum(grad.ranks[:, one.ranks], one.a) for one in down), None), gate, up)
-    return sums if sums.rank <= gated_sums.MOST_RANKS else None
+    return sums if are_made_by_the_way(sums.rank, known) else None
 
 
 def _of_half(half: int, layer: Layer, ranks: Tensor) -> ThinSum | None:
@@ -130,6 +134,7 @@ def _through_gate(
     shape = layer.shape
     gate, up = gate_up.wide.split(shape.intermediate, dim=1)
     if isinstance(weight, Fp8LoraWeight):
+        assert sums is None
         eight, factors = space.eight("grad_gate_up", *gate_up.wide.shape), weight.base.column_factors
         gated_rows.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, grad), factors, eight)
         return replace(gate_up, eight=eight)

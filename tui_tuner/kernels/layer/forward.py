@@ -24,6 +24,7 @@ from tui_tuner.kernels.lora.layout import Extended
 from tui_tuner.kernels.lora.linear import AnyWeight
 from tui_tuner.kernels.rms_norm import Into
 from tui_tuner.kernels.rope import Heads, Rotation
+from tui_tuner.kernels.tensor_cores import are_made_by_the_way
 
 
 def forward(x: Tensor, layer: Layer, batch: Batch, space: Workspace, policy: Policy | None) -> tuple[Tensor, Saved]:
@@ -298,7 +299,7 @@ def _gate(
 ) -> None:
     """The gated product and its ranks, as it is made where they are few; noted in `ranks`."""
     (gate, up), rank = gate_up, down.layout.rank
-    if product.eight is None and 0 < rank <= gated_ranks.MOST_RANKS:
+    if product.eight is None and rank > 0 and are_made_by_the_way(rank, gate):
         gated_ranks.forward(gate, up, shape.activation, product.wide, down.a[:rank], product.ranks, ranks)
         return
     if product.eight is None:

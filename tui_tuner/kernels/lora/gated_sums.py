@@ -4,8 +4,7 @@ over its tokens, while dgate, dup and h are at hand. h is not written.
     dA += dt^T h        dB_gate += s dgate^T t        dB_up += s dup^T t
 
 dt belongs to the projection that reads h, t to those that made gate and up. A program has some columns and sums up a
-share of the tokens; a second launch adds the shares in their order, so that the same bits come out each time on one
-kind of GPU.
+part of the tokens; a second launch adds the parts. For ranks and types that `tensor_cores.are_made_by_the_way` allows.
 """
 
 from collections.abc import Iterator
@@ -18,16 +17,14 @@ from torch import Tensor
 
 from tui_tuner.kernels import gated_product
 from tui_tuner.kernels.checking import Check, check_against, timed
-from tui_tuner.kernels.gated_product import Activation, GatedGradients, activation_and_slope
-from tui_tuner.kernels.launch import on_device_of, rounded, uses_kernel
-from tui_tuner.kernels.tensor_cores import made_once, multiplied, padded_ranks, shares
+from tui_tuner.kernels.gated_product import Activation, GatedGradients, gradients_of
+from tui_tuner.kernels.launch import on_device_of, split, uses_kernel
+from tui_tuner.kernels.tensor_cores import made_once, multiplied, padded_columns, refuse_others
 from tui_tuner.kernels.wide_product import add_product
 
-MOST_RANKS = 64
-"""Sums of more would not fit into a program's registers."""
 ROWS, COLUMNS, WARPS, STAGES = 32, 64, 4, 3
-"""Of a program's tile; the fastest of 26 on an H200 (docs/performance.md)."""
-SHARES = 4
+"""Of a program's tile; the fastest of 26 on an H200."""
+PARTS = 4
 """Of the tokens: more mean more sums to add up, fewer leave processors idle at the end."""
 
 
@@ -63,9 +60,13 @@ class ThinSums:
 
 
 def backward(grad: Tensor, gate: Tensor, up: Tensor, activation: Activation, sums: ThinSums) -> None:
-    """`gate` and `up` [T, F] become their gradients, from that of the product; `sums`, of rank MOST_RANKS at most, are
-    added. `grad` may hold anything afterwards.
+    """`gate` and `up` [T, F] become their gradients, from that of the product; `sums` are added. `grad` may hold
+    anything afterwards.
+
+    Raises:
+        ValueError: not `tensor_cores.are_made_by_the_way`.
     """
+    refuse_others(sums.rank, gate)
     (backward_kernel if uses_kernel(gate) else backward_reference)(grad, gate, up, activation, sums)
 
 
@@ -78,20 +79,20 @@ def backward_reference(grad: Tensor, gate: Tensor, up: Tensor, activation: Activ
 
 def backward_kernel(grad: Tensor, gate: Tensor, up: Tensor, activation: Activation, sums: ThinSums) -> None:
     tokens, width = gate.shape
-    blocks, padded = triton.cdiv(width, COLUMNS), padded_ranks(sums.rank)
-    share, num_shares = shares(tokens, ROWS, SHARES)
-    parts = torch.empty(num_shares, len(sums.all), padded, width, dtype=torch.float32, device=gate.device)
+    blocks, padded = triton.cdiv(width, COLUMNS), padded_columns(sums.rank)
+    tiles, num_parts = split(tokens, ROWS, PARTS)
+    parts = torch.empty(num_parts, len(sums.all), padded, width, dtype=torch.float32, device=gate.device)
     inputs = [argument for one in sums.all for argument in _input(one)]
     outputs = [argument for one in sums.all for argument in _output(one)]
     of_product, of_gate, of_up = (_rank(one) for one in sums.all)
     with on_device_of(gate):
-        _backward[(blocks, num_shares)](
-            grad, grad.stride(0), gate, gate.stride(0), up, up.stride(0), *inputs, parts, tokens, share, width,
+        _backward[(blocks, num_parts)](
+            grad, grad.stride(0), gate, gate.stride(0), up, up.stride(0), *inputs, parts, tokens, tiles, width,
             PRODUCT=of_product, GATE=of_gate, UP=of_up, RANKS=padded, ROWS=ROWS, COLUMNS=COLUMNS,
             ACTIVATION=activation, num_warps=WARPS, num_stages=STAGES, enable_fp_fusion=False,
         )  # fmt: skip
         _add[(blocks, len(sums.all))](
-            parts, num_shares, *outputs, width,
+            parts, num_parts, *outputs, width,
             PRODUCT=of_product, GATE=of_gate, UP=of_up, RANKS=padded, COLUMNS=COLUMNS,
         )  # fmt: skip
 
@@ -110,10 +111,10 @@ def _output(one: ThinSum | None) -> tuple[Tensor | None, int, int, float]:
     return one.gradient, one.gradient.stride(0), one.gradient.stride(1), one.scaling
 
 
-@triton.jit(do_not_specialize=["tokens", "share"])
+@triton.jit(do_not_specialize=["tokens", "tiles"])
 def _backward(  # type: ignore[no-untyped-def]
     grad, grad_row, gate, gate_row, up, up_row,
-    of_product, of_product_row, of_gate, of_gate_row, of_up, of_up_row, parts, tokens, share, width,
+    of_product, of_product_row, of_gate, of_gate_row, of_up, of_up_row, parts, tokens, tiles, width,
     PRODUCT: tl.constexpr, GATE: tl.constexpr, UP: tl.constexpr, RANKS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, ACTIVATION: tl.constexpr,
 ):  # fmt: skip
@@ -122,20 +123,18 @@ def _backward(  # type: ignore[no-untyped-def]
     sum_product = tl.zeros([RANKS, COLUMNS], tl.float32)
     sum_gate = tl.zeros([RANKS, COLUMNS], tl.float32)
     sum_up = tl.zeros([RANKS, COLUMNS], tl.float32)
-    for tile in range(tl.program_id(1) * share, min((tl.program_id(1) + 1) * share, tl.cdiv(tokens, ROWS))):
+    for tile in range(tl.program_id(1) * tiles, min((tl.program_id(1) + 1) * tiles, tl.cdiv(tokens, ROWS))):
         row = (tile * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
         inside = (row < tokens) & (column < width)
         grad_value = tl.load(grad + row * grad_row + column, inside, 0.0).to(tl.float32)
         gate_value = tl.load(gate + row * gate_row + column, inside, 0.0).to(tl.float32)
         up_value = tl.load(up + row * up_row + column, inside, 0.0).to(tl.float32)
-        activated, slope = activation_and_slope(gate_value, ACTIVATION)
-        activated = rounded(activated, dtype).to(tl.float32)
-        grad_gate = made_once(rounded(grad_value * up_value * slope, dtype))
-        grad_up = made_once(rounded(grad_value * activated, dtype))
+        grad_gate, grad_up, product = gradients_of(grad_value, gate_value, up_value, dtype, ACTIVATION)
+        grad_gate, grad_up = made_once(grad_gate), made_once(grad_up)
         tl.store(gate + row * gate_row + column, grad_gate, inside)
         tl.store(up + row * up_row + column, grad_up, inside)
         if PRODUCT > 0:
-            product = made_once(rounded(activated * up_value, dtype))
+            product = made_once(product)
             sum_product += multiplied(_turned(of_product, of_product_row, row, tokens, PRODUCT, RANKS), product)
         if GATE > 0:
             sum_gate += multiplied(_turned(of_gate, of_gate_row, row, tokens, GATE, RANKS), grad_gate)
@@ -158,36 +157,36 @@ def _turned(ranks, ranks_row, row, tokens, COUNT: tl.constexpr, RANKS: tl.conste
     return tl.trans(tl.load(ranks + row * ranks_row + rank, (row < tokens) & (rank < COUNT), 0.0))
 
 
-@triton.jit(do_not_specialize=["shares"])
+@triton.jit(do_not_specialize=["num_parts"])
 def _add(  # type: ignore[no-untyped-def]
-    parts, shares,
+    parts, num_parts,
     product, product_rank, product_column, product_scaling, gate, gate_rank, gate_column, gate_scaling,
     up, up_rank, up_column, up_scaling, width,
     PRODUCT: tl.constexpr, GATE: tl.constexpr, UP: tl.constexpr, RANKS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """The second dimension of the grid says whose shares."""
+    """The second dimension of the grid says whose sums."""
     part = tl.program_id(1)
     # Nested, since a place that is None must not be compiled.
     if PRODUCT > 0:  # noqa: SIM102
         if part == 0:
-            total = product_scaling * _total(parts, shares, width, RANKS, COLUMNS)
+            total = product_scaling * _total(parts, num_parts, width, RANKS, COLUMNS)
             _add_to(product, product_rank, product_column, total, width, PRODUCT)
     if GATE > 0:  # noqa: SIM102
         if part == 1:
-            total = gate_scaling * _total(parts, shares, width, RANKS, COLUMNS)
+            total = gate_scaling * _total(parts, num_parts, width, RANKS, COLUMNS)
             _add_to(gate, gate_rank, gate_column, total, width, GATE)
     if UP > 0:  # noqa: SIM102
         if part == 2:
-            total = up_scaling * _total(parts, shares, width, RANKS, COLUMNS)
+            total = up_scaling * _total(parts, num_parts, width, RANKS, COLUMNS)
             _add_to(up, up_rank, up_column, total, width, UP)
 
 
 @triton.jit
-def _total(parts, shares, width, RANKS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _total(parts, num_parts, width, RANKS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]
     rank = tl.arange(0, RANKS)[:, None]
     column = (tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
     total = tl.zeros([RANKS, COLUMNS], tl.float32)
-    for index in range(shares):
+    for index in range(num_parts):
         place = parts + ((3 * index + tl.program_id(1)) * RANKS + rank) * width + column
         total += tl.load(place, column < width, 0.0)
     return total
@@ -205,7 +204,7 @@ def _add_to(  # type: ignore[no-untyped-def]
 
 def checks(device: torch.device) -> Iterator[Check]:
     """Sums beside float64 and torch's products in the same dtype; the gradients that they are of are tested there."""
-    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+    for dtype in (torch.float16, torch.bfloat16):
         generator = torch.Generator(device).manual_seed(17)
         sizes = ((700, 4000), (700, 2000), (700, 48))
         both, grad, ranks = (torch.randn(*size, generator=generator, device=device).to(dtype) for size in sizes)

@@ -1,7 +1,8 @@
 """Gradients of LoRA's matrices, added in float32 to a flat buffer: dA += dt^T x and dB += scaling dy^T t, t = x A^T.
 
 Both are products over the tokens of something wide with something of few columns. cuBLAS was faster at every shape than
-a kernel of our own, which split the tokens among programs (docs/performance.md).
+a kernel of our own, which split the tokens among programs (docs/performance.md); not so where what is wide is just
+being made (gated_sums.py).
 """
 
 from collections.abc import Iterator
@@ -21,13 +22,13 @@ def add_adapter_gradients(dy: Extended, x: Extended, places: GradientPlaces) -> 
 
 
 def add_b_gradients(dy: Tensor, ranks: Tensor, places: GradientPlaces) -> None:
-    """dB += scaling dy^T t, one product for each. ranks: t [T, R]."""
+    """dB += scaling dy^T t, one product for each. ranks: t [T, at least the sum of the ranks]."""
     for adapter in places.adapters:
         add_product(adapter.b, dy[:, adapter.rows].T, ranks[:, adapter.ranks], adapter.scaling)
 
 
 def add_a_gradients(ranks: Tensor, x: Tensor, places: GradientPlaces) -> None:
-    """dA += dt^T x, one product for all, which share x. ranks: dt [T, R]."""
+    """dA += dt^T x, one product for all, which share x. ranks: dt, likewise."""
     adapters = places.adapters
     if len(adapters) == 1:
         add_product(adapters[0].a, ranks[:, adapters[0].ranks].T, x)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tui_tuner.kernels.checking import Check, check_against, timed
 from tui_tuner.kernels.launch import on_device_of, rounded, uses_kernel
-from tui_tuner.kernels.tensor_cores import multiplied, padded_ranks
+from tui_tuner.kernels.tensor_cores import multiplied, padded_columns
 
 ROWS = 64
 COLUMNS = 128
@@ -64,7 +64,7 @@ def add_kernel(
             total, total.stride(0), left, left.stride(0), right, *right.stride(), into, into.stride(0),
             residual, 0 if residual is None else residual.stride(0), scales,
             tokens, features, left.shape[1], ADD=residual is not None, SCALE=scales is not None,
-            RANKS=padded_ranks(left.shape[1]), ROWS=ROWS, COLUMNS=COLUMNS, num_warps=8,
+            RANKS=padded_columns(left.shape[1]), ROWS=ROWS, COLUMNS=COLUMNS, num_warps=8,
         )  # fmt: skip
     return into
 

@@ -55,8 +55,9 @@ def shared_bytes(model: ModelFacts, layers: LayerCounts, tokens: int, element: i
 
     Of all tokens the gradient of the residual, that of attention, and q, k, v where some layer computes them again; q
     and k once more where heads have norms. Of the tokens of a pass the normed input, one of the hidden size, the gated
-    product, ranks, and gate and up where they are computed again; and two of
-    a branch that has a norm. Quantised weights pass through two.
+    product, ranks, and gate and up where they are computed again; and two of a branch that has a norm. Quantised
+    weights pass through two. Partial sums of adapters' gradients are left out: they are gone before attention's
+    backward pass takes several times as much.
     """
     hidden, queries, keys, wide = _widths(model)
     is_again, has_branches = bool(layers.recompute or layers.offload), _has_branch_norms(model)
