@@ -110,20 +110,13 @@ def _with_more_weights(recipe: Recipe, case: MemoryCase, micro: int, way: Way) -
     if case.settings.quantization == "fp8":
         both = replace(case, settings=replace(case.settings, keeps_transposed=True))
         return both if both.fits(micro, way) else case
-    # Without a budget that may be used up, 4 bits stand for the wish to take little.
+    # Without a budget that may be used up, 4 bits stand for the wish to take little. With one, they must fit though the
+    # estimate were as far off as it ever is: a layer that computes again because of them costs what ten of them gain.
     if case.settings.quantization == "nf4" and case.settings.device == "cuda" and recipe.acceleration.vram != "auto":
         numbers = range(case.model.num_layers, 0, -1)
         cases = (replace(case, settings=replace(case.settings, dequantized_layers=number)) for number in numbers)
-        return next((one for one in cases if _fits_well(one, micro, way)), case)
+        return next((one for one in cases if one.fits(micro, way, error=ESTIMATE_ERROR)), case)
     return case
-
-
-def _fits_well(case: MemoryCase, micro: int, way: Way) -> bool:
-    """Whether it fits even if the estimate is as far off as it may be: weights that a run holds are there to stay, and
-    a layer that had to compute again because of them would cost what ten of them gain.
-    """
-    available = case.settings.available
-    return available is not None and (1 + ESTIMATE_ERROR) * case.estimate(micro, way).total <= available
 
 
 def _accumulation(recipe: Recipe, data: DataFacts, wanted: int, micro: int) -> int:

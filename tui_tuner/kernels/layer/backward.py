@@ -133,17 +133,16 @@ def _through_gate(
     """
     shape = layer.shape
     gate, up = gate_up.wide.split(shape.intermediate, dim=1)
+    into = GatedGradients(gate, up, grad if sums is None else None)
     if isinstance(weight, Fp8LoraWeight):
         assert sums is None
         eight, factors = space.eight("grad_gate_up", *gate_up.wide.shape), weight.base.column_factors
-        gated_rows.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, grad), factors, eight)
+        gated_rows.backward(grad, gate, up, shape.activation, into, factors, eight)
         return replace(gate_up, eight=eight)
-    if sums is None:
-        gated_product.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, grad))
-    elif sums.rank == 0:
-        gated_product.backward(grad, gate, up, shape.activation, GatedGradients(gate, up, None))
-    else:
+    if sums is not None and sums.rank > 0:
         gated_sums.backward(grad, gate, up, shape.activation, sums)
+    else:
+        gated_product.backward(grad, gate, up, shape.activation, into)
     return gate_up
 
 

@@ -299,13 +299,13 @@ def _gate(
 ) -> None:
     """The gated product and its ranks, as it is made where they are few; noted in `ranks`."""
     (gate, up), rank = gate_up, down.layout.rank
-    if product.eight is None and rank > 0 and are_made_by_the_way(rank, gate):
+    if product.eight is not None:
+        gated_rows.forward(gate, up, shape.activation, product.wide, product.eight)
+    elif rank > 0 and are_made_by_the_way(rank, gate):
         gated_ranks.forward(gate, up, shape.activation, product.wide, down.a[:rank], product.ranks, ranks)
         return
-    if product.eight is None:
-        gated_product.forward(gate, up, shape.activation, product.wide)
     else:
-        gated_rows.forward(gate, up, shape.activation, product.wide, product.eight)
+        gated_product.forward(gate, up, shape.activation, product.wide)
     _fill_ranks(product, down, ranks)
 
 

@@ -26,10 +26,10 @@ class MemoryCase:
     def estimate(self, micro_batch_size: int, way: Way) -> MemoryEstimate:
         return estimate_memory(self.model, self.adapter, self._settings_of(micro_batch_size, way))
 
-    def fits(self, micro_batch_size: int, way: Way) -> bool:
-        """Whether the device has room."""
+    def fits(self, micro_batch_size: int, way: Way, *, error: float = 0.0) -> bool:
+        """Whether the device has room, though the estimate were too low by this share of it."""
         available = self.settings.available
-        return available is None or self.estimate(micro_batch_size, way).total + self.above <= available
+        return available is None or (1 + error) * self.estimate(micro_batch_size, way).total + self.above <= available
 
     def fits_host(self, micro_batch_size: int, way: Way) -> bool:
         """Whether the host has room for what waits there."""

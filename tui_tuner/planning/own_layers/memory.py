@@ -159,9 +159,7 @@ def joined_bytes(model: ModelFacts, adapter: AdapterPlan, element: int, *, is_qu
 
 def dequantized_bytes(model: ModelFacts, element: int) -> int:
     """Linear weights of one layer in the compute type, without the adapters beside them."""
-    hidden, queries, keys, wide = _widths(model)
-    weights = hidden * (2 * queries + 2 * keys + 3 * wide)
-    return element * (weights + JOINED * RANK_PLACES**2)
+    return element * (model.num_linear_parameters // model.num_layers + JOINED * RANK_PLACES**2)
 
 
 def _sent(model: ModelFacts, layers: LayerCounts, ranks: int) -> int:
